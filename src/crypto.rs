@@ -1,0 +1,257 @@
+//! The primitives, and the only place that names ring and aes.
+//!
+//! Everything else asks for a primitive by what it is in a specification; which library computes it
+//! is decided here.
+
+use aes::Aes128;
+use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
+use ring::rand::SecureRandom;
+use ring::signature::KeyPair;
+use ring::{aead, digest, hkdf, rand, signature};
+
+use crate::secret::Secret;
+
+/// Bytes that sealing adds: the Poly1305 tag.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// The primitive could not be computed; ring tells no more, on purpose.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the cryptographic operation failed")]
+pub(crate) struct CryptoError;
+
+impl From<ring::error::Unspecified> for CryptoError {
+    fn from(_: ring::error::Unspecified) -> Self {
+        Self
+    }
+}
+
+pub(crate) fn system_random(out: &mut [u8]) -> Result<(), CryptoError> {
+    Ok(rand::SystemRandom::new().fill(out)?)
+}
+
+/// SHA-256 over the concatenation of `parts`.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// `HKDF(ikm, salt, info, N)` with SHA-256, RFC 5869. An empty `salt` is "no salt".
+pub(crate) fn hkdf_sha256<const N: usize>(
+    ikm: &[u8],
+    salt: &[u8],
+    info: &[&[u8]],
+) -> Result<Secret<N>, CryptoError> {
+    struct Length(usize);
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut out = zeroize::Zeroizing::new([0; N]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(ikm)
+        .expand(info, Length(N))?
+        .fill(out.as_mut())?;
+    Ok(Secret::new(*out))
+}
+
+/// A scheduled AES-128 key for whole blocks (FIPS 197); the schedule is wiped on drop.
+pub(crate) struct Aes128Key(Aes128);
+
+impl Aes128Key {
+    pub(crate) fn new(key: &Secret<16>) -> Self {
+        Self(Aes128::new(key.expose().into()))
+    }
+
+    pub(crate) fn encrypt_block(&self, block: &mut [u8; 16]) {
+        self.0.encrypt_block(block.into());
+    }
+
+    /// Encrypts each block by itself; several at once where the processor can.
+    pub(crate) fn encrypt_blocks(&self, blocks: &mut [[u8; 16]]) {
+        self.0
+            .encrypt_blocks(Block::<Aes128>::cast_slice_from_core_mut(blocks));
+    }
+}
+
+/// ChaCha20-Poly1305 (RFC 8439) under one key. Chosen over AES-GCM because it is constant-time on
+/// processors without AES instructions, which cheap phones still are.
+pub(crate) struct AeadKey(aead::LessSafeKey);
+
+impl AeadKey {
+    pub(crate) fn new(key: &Secret<32>) -> Result<Self, CryptoError> {
+        let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, key.expose())?;
+        Ok(Self(aead::LessSafeKey::new(key)))
+    }
+
+    /// Seals `plaintext` where it stands and appends the tag. A nonce must never be used for two
+    /// plaintexts under one key.
+    pub(crate) fn seal(
+        &self,
+        nonce: u64,
+        aad: &[u8],
+        plaintext: &mut Vec<u8>,
+    ) -> Result<(), CryptoError> {
+        let aad = aead::Aad::from(aad);
+        Ok(self
+            .0
+            .seal_in_place_append_tag(nonce_bytes(nonce), aad, plaintext)?)
+    }
+
+    /// Opens `sealed` where it stands and gives the plaintext in it.
+    pub(crate) fn open<'a>(
+        &self,
+        nonce: u64,
+        aad: &[u8],
+        sealed: &'a mut [u8],
+    ) -> Result<&'a [u8], CryptoError> {
+        let aad = aead::Aad::from(aad);
+        Ok(self.0.open_in_place(nonce_bytes(nonce), aad, sealed)?)
+    }
+}
+
+fn nonce_bytes(counter: u64) -> aead::Nonce {
+    let mut bytes = [0; aead::NONCE_LEN];
+    for (to, from) in bytes.iter_mut().zip(counter.to_le_bytes()) {
+        *to = from;
+    }
+    aead::Nonce::assume_unique_for_key(bytes)
+}
+
+/// Whether `signature` (X9.62 DER) is an ECDSA-P256-SHA256 signature of `message` by the holder of
+/// `public_key` (the 65-byte uncompressed point).
+pub(crate) fn ecdsa_p256_verify(public_key: &[u8; 65], message: &[u8], signature: &[u8]) -> bool {
+    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key)
+        .verify(message, signature)
+        .is_ok()
+}
+
+/// An ECDSA P-256 key pair.
+pub(crate) struct EcdsaP256KeyPair(signature::EcdsaKeyPair);
+
+impl EcdsaP256KeyPair {
+    /// A new key as its PKCS#8 v1 document (RFC 5958).
+    pub(crate) fn generate_pkcs8() -> Result<zeroize::Zeroizing<Vec<u8>>, CryptoError> {
+        let document = signature::EcdsaKeyPair::generate_pkcs8(
+            &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            &rand::SystemRandom::new(),
+        )?;
+        Ok(zeroize::Zeroizing::new(document.as_ref().to_vec()))
+    }
+
+    pub(crate) fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, CryptoError> {
+        signature::EcdsaKeyPair::from_pkcs8(
+            &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            pkcs8,
+            &rand::SystemRandom::new(),
+        )
+        .map(Self)
+        .map_err(|_| CryptoError)
+    }
+
+    /// The uncompressed point of the public key.
+    pub(crate) fn public_key(&self) -> Result<[u8; 65], CryptoError> {
+        let bytes = self.0.public_key().as_ref();
+        bytes.try_into().map_err(|_| CryptoError)
+    }
+
+    /// The signature of `message`, X9.62 DER.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let signature = self.0.sign(&rand::SystemRandom::new(), message)?;
+        Ok(signature.as_ref().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER_PERMISSIVE as HEX;
+
+    use super::*;
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        HEX.decode(text.as_bytes()).unwrap().try_into().unwrap()
+    }
+
+    /// FIPS 180-4 example "abc".
+    #[test]
+    fn sha256_of_parts_is_sha256_of_the_whole() {
+        let expected = hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sha256(&[b"abc"]), expected);
+        assert_eq!(sha256(&[b"a", b"", b"bc"]), expected);
+    }
+
+    /// RFC 5869, test case 1.
+    #[test]
+    fn hkdf_test_case_1() {
+        let okm: Secret<42> = hkdf_sha256(
+            &[0x0b; 22],
+            &hex::<13>("000102030405060708090a0b0c"),
+            &[&hex::<10>("f0f1f2f3f4f5f6f7f8f9")],
+        )
+        .unwrap();
+        assert_eq!(
+            okm.expose(),
+            &hex(
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+            )
+        );
+    }
+
+    /// FIPS 197, appendix C.1.
+    #[test]
+    fn aes_128_example() {
+        let key = Aes128Key::new(&Secret::new(hex("000102030405060708090a0b0c0d0e0f")));
+        let (plain, cipher) = (
+            hex("00112233445566778899aabbccddeeff"),
+            hex("69c4e0d86a7b0430d8cdb78070b4c55a"),
+        );
+        let mut block = plain;
+        key.encrypt_block(&mut block);
+        assert_eq!(block, cipher);
+        let mut blocks = [plain; 20];
+        key.encrypt_blocks(&mut blocks);
+        assert_eq!(blocks, [cipher; 20]);
+    }
+
+    #[test]
+    fn sealed_bytes_open_only_as_they_were_sealed() {
+        let key = AeadKey::new(&Secret::new([1; 32])).unwrap();
+        let mut sealed = b"sighting".to_vec();
+        key.seal(7, b"aad", &mut sealed).unwrap();
+        assert_eq!(sealed.len(), 8 + TAG_BYTES);
+        assert_eq!(
+            key.open(7, b"aad", &mut sealed.clone()).unwrap(),
+            b"sighting"
+        );
+        assert!(key.open(8, b"aad", &mut sealed.clone()).is_err());
+        assert!(key.open(7, b"AAD", &mut sealed.clone()).is_err());
+        for bit in 0..sealed.len() * 8 {
+            let mut flipped = sealed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(key.open(7, b"aad", &mut flipped).is_err());
+        }
+    }
+
+    #[test]
+    fn signatures_verify_with_their_own_key_alone() {
+        let pair = || {
+            let pkcs8 = EcdsaP256KeyPair::generate_pkcs8().unwrap();
+            EcdsaP256KeyPair::from_pkcs8(&pkcs8).unwrap()
+        };
+        let (ours, other) = (pair(), pair());
+        let signature = ours.sign(b"message").unwrap();
+        let key = ours.public_key().unwrap();
+        assert!(ecdsa_p256_verify(&key, b"message", &signature));
+        assert!(!ecdsa_p256_verify(&key, b"massage", &signature));
+        assert!(!ecdsa_p256_verify(
+            &other.public_key().unwrap(),
+            b"message",
+            &signature
+        ));
+    }
+}

@@ -1,0 +1,149 @@
+//! Keys that an authority has published, of either protocol.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::bluezone::{self, PublishedEntry};
+use super::gaen::{self, DiagnosisKey};
+use super::{EphemeralId, ProtocolKind};
+use crate::time::Timestamp;
+
+/// A published key: a patient's identifiers can be computed from it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum PublishedKey {
+    /// An entry of Bluezone's list.
+    Bluezone(PublishedEntry),
+    /// A diagnosis key of a GAEN export.
+    Gaen(DiagnosisKey),
+}
+
+impl PublishedKey {
+    /// Its protocol.
+    pub fn protocol(&self) -> ProtocolKind {
+        match self {
+            Self::Bluezone(_) => ProtocolKind::Bluezone,
+            Self::Gaen(_) => ProtocolKind::Gaen,
+        }
+    }
+
+    /// How far outside its slot an identifier may be heard and still match, unless the app says
+    /// otherwise.
+    pub fn default_tolerance(&self) -> Duration {
+        match self {
+            Self::Bluezone(_) => bluezone::DEFAULT_TOLERANCE,
+            Self::Gaen(_) => gaen::TOLERANCE,
+        }
+    }
+
+    /// Calls `each` with every identifier the key stands for and the time in which it was
+    /// advertised.
+    pub fn for_each_candidate(&self, each: impl FnMut(Candidate)) {
+        match self {
+            Self::Bluezone(entry) => entry.for_each_candidate(each),
+            Self::Gaen(key) => key.for_each_candidate(each),
+        }
+    }
+
+    /// Whether the authority has withdrawn it.
+    pub fn is_revoked(&self) -> bool {
+        matches!(self, Self::Gaen(key) if key.report_type == ReportType::Revoked)
+    }
+}
+
+/// An identifier computed from a published key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Candidate {
+    /// The identifier.
+    pub id: EphemeralId,
+    /// The first moment it was advertised.
+    pub first: Timestamp,
+    /// The last moment it was advertised, inclusive.
+    pub last: Timestamp,
+}
+
+impl Candidate {
+    /// Whether a device whose clock differs by no more than `tolerance` could have heard it at
+    /// `time`.
+    pub fn heard_at(&self, time: Timestamp, tolerance: Duration) -> bool {
+        time >= self.first.saturating_sub(tolerance) && time <= self.last.saturating_add(tolerance)
+    }
+}
+
+/// How an infection was established (GAEN export format, field 5).
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum ReportType {
+    /// Not said.
+    #[default]
+    Unknown,
+    /// By a test.
+    ConfirmedTest,
+    /// By a doctor.
+    ConfirmedClinicalDiagnosis,
+    /// By the patient's own word.
+    SelfReport,
+    /// Reserved by the format for contacts of contacts.
+    Recursive,
+    /// Withdrawn: the key no longer counts.
+    Revoked,
+}
+
+/// A published key that breaks its format's rules.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKey {
+    /// A rolling period outside 1..=144.
+    #[error("expected a rolling period of 1 to 144 intervals, got {rolling_period}")]
+    RollingPeriod {
+        /// What it claims.
+        rolling_period: u32,
+    },
+    /// An interval number past the last there is.
+    #[error("the rolling start {rolling_start} leaves no room for the key's intervals")]
+    RollingStart {
+        /// What it claims.
+        rolling_start: u32,
+    },
+    /// A key of the wrong length.
+    #[error("expected a key of {expected} bytes, got {got}")]
+    KeyLength {
+        /// Bytes a key of the protocol has.
+        expected: usize,
+        /// Bytes there are.
+        got: usize,
+    },
+    /// A Bluezone entry that does not begin at midnight.
+    #[error("expected time_start at midnight UTC, got {time_start}")]
+    StartNotMidnight {
+        /// What it claims, Unix seconds.
+        time_start: u64,
+    },
+    /// A Bluezone entry that ends before it begins, or after more than 21 days.
+    #[error("expected time_end within 21 days of time_start, got {time_start} to {time_end}")]
+    Span {
+        /// What it claims, Unix seconds.
+        time_start: u64,
+        /// What it claims, Unix seconds.
+        time_end: u64,
+    },
+    /// A number of slots that does not divide a day.
+    #[error("expected 1 to 1440 slots that divide a day, got {slots_per_day}")]
+    SlotsPerDay {
+        /// What it claims.
+        slots_per_day: u32,
+    },
+    /// A level outside 0..=8.
+    #[error("expected a transmission risk level of 0 to 8, got {level}")]
+    TransmissionRisk {
+        /// What it claims.
+        level: i32,
+    },
+    /// Days outside -14..=14.
+    #[error("expected -14 to 14 days since onset of symptoms, got {days}")]
+    DaysSinceOnset {
+        /// What it claims.
+        days: i32,
+    },
+}

@@ -1,0 +1,390 @@
+//! Radios: what hears advertisements and what sends them.
+//!
+//! A [`Radio`] is a [`Scanner`] and, where the system allows one, an [`Advertiser`].
+//! `system` gives the machine's own Bluetooth (feature `ble`), [`air`] a simulated one for tests and
+//! demonstrations, [`replay`] a recorded one. An app whose operating system owns Bluetooth
+//! implements the two traits.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16, uuid_to_u16};
+use crate::protocol::Protocol;
+use crate::sighting::Rssi;
+use crate::time::{Clock, Moment};
+
+/// Hears advertisements.
+pub trait Scanner: Send + 'static {
+    /// Begins to hear frames that pass `filter` and hands each to `sink`, until stopped. Called
+    /// again after [`stop`](Self::stop), as often as the schedule wants.
+    ///
+    /// # Errors
+    ///
+    /// [`RadioError`]; the scanner is stopped then.
+    fn start(
+        &mut self,
+        filter: Filter,
+        sink: RadioSink,
+    ) -> impl Future<Output = Result<(), RadioError>> + Send;
+
+    /// Stops hearing. Nothing reaches the sink once this has returned.
+    ///
+    /// # Errors
+    ///
+    /// [`RadioError`]; the scanner counts as stopped all the same.
+    fn stop(&mut self) -> impl Future<Output = Result<(), RadioError>> + Send;
+}
+
+/// Sends advertisements.
+pub trait Advertiser: Send + 'static {
+    /// Advertises `frame`, non-connectable and under a fresh random address, in place of whatever
+    /// was advertised before: the old frame and the old address end before the new begin.
+    ///
+    /// # Errors
+    ///
+    /// [`RadioError`]; nothing is advertised then.
+    fn advertise(
+        &mut self,
+        frame: &Advertisement,
+    ) -> impl Future<Output = Result<(), RadioError>> + Send;
+
+    /// Stops advertising; once this has returned nothing is on the air.
+    ///
+    /// # Errors
+    ///
+    /// [`RadioError`] if that cannot be assured.
+    fn stop(&mut self) -> impl Future<Output = Result<(), RadioError>> + Send;
+}
+
+/// A scanner and, where there is one, an advertiser.
+pub struct Radio {
+    pub(crate) scanner: Box<dyn DynScanner>,
+    pub(crate) advertiser: Option<Box<dyn DynAdvertiser>>,
+}
+
+impl Radio {
+    /// A radio of two parts.
+    pub fn new(scanner: impl Scanner, advertiser: impl Advertiser) -> Self {
+        Self {
+            scanner: Box::new(scanner),
+            advertiser: Some(Box::new(advertiser)),
+        }
+    }
+
+    /// A radio that can only hear. The tracer says so in its health.
+    pub fn scan_only(scanner: impl Scanner) -> Self {
+        Self {
+            scanner: Box::new(scanner),
+            advertiser: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Radio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Radio")
+            .field("advertises", &self.advertiser.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RadioError>> + Send + 'a>>;
+
+/// [`Scanner`] as a trait object.
+pub(crate) trait DynScanner: Send {
+    fn start(&mut self, filter: Filter, sink: RadioSink) -> BoxFuture<'_>;
+    fn stop(&mut self) -> BoxFuture<'_>;
+}
+
+impl<S: Scanner> DynScanner for S {
+    fn start(&mut self, filter: Filter, sink: RadioSink) -> BoxFuture<'_> {
+        Box::pin(Scanner::start(self, filter, sink))
+    }
+
+    fn stop(&mut self) -> BoxFuture<'_> {
+        Box::pin(Scanner::stop(self))
+    }
+}
+
+/// [`Advertiser`] as a trait object.
+pub(crate) trait DynAdvertiser: Send {
+    fn advertise<'a>(&'a mut self, frame: &'a Advertisement) -> BoxFuture<'a>;
+    fn stop(&mut self) -> BoxFuture<'_>;
+}
+
+impl<A: Advertiser> DynAdvertiser for A {
+    fn advertise<'a>(&'a mut self, frame: &'a Advertisement) -> BoxFuture<'a> {
+        Box::pin(Advertiser::advertise(self, frame))
+    }
+
+    fn stop(&mut self) -> BoxFuture<'_> {
+        Box::pin(Advertiser::stop(self))
+    }
+}
+
+/// What a scanner reports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RadioEvent {
+    /// A frame was heard.
+    Heard {
+        at: Moment,
+        frame: Advertisement,
+        rssi: Option<Rssi>,
+    },
+    /// The adapter has changed.
+    Adapter(AdapterState),
+    /// There will be no more: a recording has been played to its end.
+    Finished,
+}
+
+/// The state of the Bluetooth adapter.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AdapterState {
+    /// Powered and ready.
+    Ready,
+    /// Switched off.
+    Off,
+    /// Unplugged, or its driver or daemon has gone.
+    Gone,
+}
+
+/// Where a scanner puts what it hears: a bounded queue. It never blocks; what does not fit is
+/// dropped and counted.
+#[derive(Clone)]
+pub struct RadioSink {
+    queue: mpsc::Sender<RadioEvent>,
+    clock: Arc<dyn Clock>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl RadioSink {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        capacity: usize,
+    ) -> (Self, mpsc::Receiver<RadioEvent>) {
+        let (queue, receiver) = mpsc::channel(capacity);
+        let sink = Self {
+            queue,
+            clock,
+            dropped: Arc::default(),
+        };
+        (sink, receiver)
+    }
+
+    /// A frame has been heard, now. `rssi` is `None` where the radio measured nothing.
+    pub fn heard(&self, frame: Advertisement, rssi: Option<Rssi>) {
+        self.heard_at(self.clock.now(), frame, rssi);
+    }
+
+    /// A frame was heard at `at`, on the clock of the tracer.
+    pub fn heard_at(&self, at: Moment, frame: Advertisement, rssi: Option<Rssi>) {
+        self.put(RadioEvent::Heard { at, frame, rssi });
+    }
+
+    /// The adapter's state has changed.
+    pub fn adapter(&self, state: AdapterState) {
+        self.put(RadioEvent::Adapter(state));
+    }
+
+    /// Nothing more will come, as at the end of a recording.
+    pub fn finished(&self) {
+        self.put(RadioEvent::Finished);
+    }
+
+    /// The tracer's clock.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// The tracer's clock, to wait on.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Whether the tracer still listens.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Events dropped so far because the tracer did not keep up.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn put(&self, event: RadioEvent) {
+        if self.queue.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl std::fmt::Debug for RadioSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RadioSink")
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which frames a scanner reports: those that carry something of the protocols listened for. Systems
+/// that report an advertisement in parsed pieces have the interesting ones put together again here.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    services: Vec<Uuid>,
+    companies: Vec<u16>,
+}
+
+impl Filter {
+    /// What the `protocols` need.
+    pub fn of(protocols: &[Protocol]) -> Self {
+        let mut filter = Self::default();
+        for protocol in protocols {
+            match protocol {
+                Protocol::Bluezone(profile) => {
+                    filter.services.push(uuid_from_u16(profile.service));
+                    filter.services.push(profile.ios_service);
+                    filter.companies.push(profile.company);
+                    filter
+                        .companies
+                        .push(crate::protocol::bluezone::APPLE_COMPANY);
+                }
+                Protocol::Gaen(config) => filter.services.push(uuid_from_u16(config.service)),
+            }
+        }
+        filter
+    }
+
+    /// The service UUIDs of interest.
+    pub fn services(&self) -> &[Uuid] {
+        &self.services
+    }
+
+    /// The company identifiers of interest.
+    pub fn companies(&self) -> &[u16] {
+        &self.companies
+    }
+
+    /// Puts a frame together from parsed pieces; `None` if nothing in them is of interest. A piece
+    /// that does not fit into 31 bytes beside the more telling ones is left out: data comes before
+    /// lists of services, whose presence it implies.
+    pub fn frame(
+        &self,
+        services: &[Uuid],
+        service_data: &HashMap<Uuid, Vec<u8>>,
+        manufacturer_data: &HashMap<u16, Vec<u8>>,
+    ) -> Option<Advertisement> {
+        let mut frame = Advertisement::new();
+        let mut found = false;
+        for uuid in &self.services {
+            if let (Some(data), Some(short)) = (service_data.get(uuid), uuid_to_u16(*uuid)) {
+                found |= frame.push_service_data16(short, data).is_ok();
+            }
+        }
+        for company in &self.companies {
+            if let Some(data) = manufacturer_data.get(company) {
+                found |= frame.push_manufacturer_data(*company, data).is_ok();
+            }
+        }
+        for uuid in services.iter().filter(|uuid| self.services.contains(uuid)) {
+            found |= match uuid_to_u16(*uuid) {
+                Some(short) => frame.push_service_uuid16(short).is_ok(),
+                None => frame.push_service_uuid128(*uuid).is_ok(),
+            };
+        }
+        found.then_some(frame)
+    }
+}
+
+/// What a radio cannot do, and what to do about it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RadioError {
+    /// The machine has no Bluetooth adapter.
+    #[error("no Bluetooth adapter found: plug one in, or use the virtual radio")]
+    NoAdapter,
+    /// The adapter asked for is not there.
+    #[error("no Bluetooth adapter named {wanted}; there is {found}")]
+    AdapterNotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The adapters there are.
+        found: String,
+    },
+    /// The adapter is switched off.
+    #[error("the Bluetooth adapter is off: switch it on (bluetoothctl power on, rfkill unblock)")]
+    AdapterOff,
+    /// The system forbids it.
+    #[error("the system denies access to Bluetooth: {0}")]
+    PermissionDenied(String),
+    /// The Bluetooth service does not answer.
+    #[error("the system's Bluetooth service does not answer ({0}): is bluetoothd running?")]
+    NoService(String),
+    /// The adapter advertises as much as it can already.
+    #[error("the adapter has no room for another advertisement: stop another program's")]
+    TooManyAdvertisements,
+    /// The frame has over 31 bytes.
+    #[error(transparent)]
+    TooLong(#[from] AdvertisementTooLong),
+    /// The system cannot do it at all.
+    #[error("not possible on this system: {why}")]
+    Unsupported {
+        /// What forbids it.
+        why: &'static str,
+    },
+    /// A recording that cannot be played.
+    #[error("the recording cannot be played: {0}")]
+    Recording(String),
+    /// Any other failure of the system's Bluetooth, in its own words.
+    #[error("the system's Bluetooth failed: {0}")]
+    System(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_interest_are_put_together() {
+        let filter = Filter::of(&[Protocol::bluezone(), Protocol::gaen()]);
+        let gaen = uuid_from_u16(0xFD6F);
+        let frame = filter
+            .frame(
+                &[uuid_from_u16(0x180F), gaen],
+                &HashMap::from([(gaen, vec![9; 20]), (uuid_from_u16(0x180F), vec![1])]),
+                &HashMap::from([(0x0059, vec![1; 9])]),
+            )
+            .unwrap();
+        assert_eq!(frame.service_data16(0xFD6F), Some(&[9; 20][..]));
+        assert!(frame.has_service(gaen));
+        assert_eq!(frame.as_bytes().len(), 28);
+    }
+
+    #[test]
+    fn nothing_of_interest_is_no_frame() {
+        let filter = Filter::of(&[Protocol::gaen()]);
+        let none = filter.frame(
+            &[uuid_from_u16(0x4E56)],
+            &HashMap::new(),
+            &HashMap::from([(0x22B5, vec![1; 12])]),
+        );
+        assert_eq!(none, None);
+    }
+
+    #[test]
+    fn pieces_too_long_for_a_frame_are_left_out() {
+        let filter = Filter::of(&[Protocol::bluezone()]);
+        let frame = filter.frame(
+            &[uuid_from_u16(0x4E56)],
+            &HashMap::new(),
+            &HashMap::from([(0x004C, vec![0; 300]), (0x22B5, vec![1; 12])]),
+        );
+        assert_eq!(frame.unwrap().manufacturer_data(0x22B5), Some(&[1; 12][..]));
+    }
+}
