@@ -4,6 +4,7 @@ pub mod advertisement;
 mod codec;
 mod crypto;
 pub mod entropy;
+pub mod log;
 pub mod protocol;
 pub mod radio;
 mod secret;
@@ -11,6 +12,7 @@ pub mod sighting;
 pub mod time;
 
 pub use advertisement::Advertisement;
+pub use log::EncounterLog;
 pub use protocol::{EphemeralId, Protocol, ProtocolKind, PublishedKey};
 pub use secret::Secret;
 pub use sighting::Sighting;

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 pub mod bluezone;
 pub mod gaen;
-mod own_key;
+pub(crate) mod own_key;
 mod published;
 
 pub use own_key::OwnKey;

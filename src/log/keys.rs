@@ -1,0 +1,274 @@
+//! Where the log's key comes from.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+use crate::entropy::{Entropy, EntropyError, SystemEntropy, random_secret};
+use crate::secret::Secret;
+
+/// Gives the key under which a log is sealed.
+///
+/// An app implements it on what its system keeps secrets in (Keystore, Keychain, TPM). In the box
+/// are [`KeyFile`] and [`MemoryKey`].
+pub trait KeyProvider: Send + Sync {
+    /// The key-encryption key: the same 32 bytes every time.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when it cannot be had, for instance because the device is locked.
+    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError>;
+}
+
+/// The log's key cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key file cannot be read or made.
+    #[error("the key file {} cannot be used: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The key file is not one.
+    #[error(
+        "{} is not a key file: expected \"truyvet-key-1\" and 64 hexadecimal digits",
+        path.display()
+    )]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others than its owner may read the key file.
+    #[error(
+        "others may read the key file {} (mode {mode:03o}): run chmod 600 on it",
+        path.display()
+    )]
+    ReadableByOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// No random bytes for a new key.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The provider's own reason.
+    #[error("the key is not available: {0}")]
+    Unavailable(String),
+}
+
+/// A key in memory, lost with the process unless the app keeps it: for tests, and for apps that get
+/// the bytes from elsewhere.
+#[derive(Debug)]
+pub struct MemoryKey(Secret<32>);
+
+impl MemoryKey {
+    /// A provider of these bytes.
+    pub fn new(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
+    /// A provider of a random key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Entropy`].
+    pub fn random() -> Result<Self, KeyError> {
+        Ok(Self(random_secret(&mut SystemEntropy)?))
+    }
+}
+
+impl KeyProvider for MemoryKey {
+    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
+        Ok(self.0.duplicate())
+    }
+}
+
+/// A random key in a file that its owner alone may read.
+///
+/// For test harnesses and servers. It protects a log that is copied or backed up without it, and
+/// nothing from whoever can read both; a phone has better places.
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+}
+
+const PREFIX: &str = "truyvet-key-1 ";
+
+/// A key file is one line of this many bytes; no more than one beyond is ever read.
+const FILE_BYTES: u64 = 14 + 64 + 1;
+
+impl KeyFile {
+    /// The key in the file at `path`, which is made with a fresh key if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the file cannot be read or made, is malformed, or (on Unix) can be read by
+    /// others.
+    pub fn open_or_create(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
+        let provider = Self { path: path.into() };
+        match provider.create() {
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        provider.key_encryption_key()?;
+        Ok(provider)
+    }
+
+    /// The key in the file at `path`, which must be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_or_create`](Self::open_or_create).
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
+        let provider = Self { path: path.into() };
+        provider.key_encryption_key()?;
+        Ok(provider)
+    }
+
+    fn create(&self) -> Result<(), KeyError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&self.path).map_err(|e| self.io(e))?;
+        let written = self.write_key(&mut file);
+        if written.is_err() {
+            // A file without a key would stand in the way of the next attempt.
+            let _ = fs::remove_file(&self.path);
+        }
+        written
+    }
+
+    fn write_key(&self, file: &mut File) -> Result<(), KeyError> {
+        let mut key = Zeroizing::new([0; 32]);
+        SystemEntropy.fill(key.as_mut())?;
+        let line = Zeroizing::new(format!("{PREFIX}{}\n", HEXLOWER.encode(key.as_ref())));
+        file.write_all(line.as_bytes()).map_err(|e| self.io(e))?;
+        file.sync_all().map_err(|e| self.io(e))
+    }
+
+    fn io(&self, source: io::Error) -> KeyError {
+        KeyError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl KeyProvider for KeyFile {
+    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
+        let file = File::open(&self.path).map_err(|e| self.io(e))?;
+        refuse_if_readable_by_others(&file, &self.path)?;
+        // Exactly the room needed: a growing buffer would leave copies of the key behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(FILE_BYTES as usize + 1));
+        let read = file.take(FILE_BYTES + 1).read_to_end(&mut line);
+        read.map_err(|e| self.io(e))?;
+        parse_key(&line).ok_or_else(|| KeyError::Malformed {
+            path: self.path.clone(),
+        })
+    }
+}
+
+fn parse_key(line: &[u8]) -> Option<Secret<32>> {
+    let digits = line.strip_prefix(PREFIX.as_bytes())?;
+    let digits = digits.strip_suffix(b"\n").unwrap_or(digits);
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut key = Zeroizing::new([0; 32]);
+    HEXLOWER.decode_mut(digits, key.as_mut()).ok()?;
+    Some(Secret::new(*key))
+}
+
+#[cfg(unix)]
+fn refuse_if_readable_by_others(file: &File, path: &Path) -> Result<(), KeyError> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = file.metadata().map_err(|source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    match metadata.permissions().mode() & 0o777 {
+        mode if mode & 0o077 != 0 => Err(KeyError::ReadableByOthers {
+            path: path.to_owned(),
+            mode,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_if_readable_by_others(_: &File, _: &Path) -> Result<(), KeyError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_key_file_keeps_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let key = |provider: &KeyFile| *provider.key_encryption_key().unwrap().expose();
+        let made = KeyFile::open_or_create(&path).unwrap();
+        let again = KeyFile::open_or_create(&path).unwrap();
+        assert_eq!(key(&made), key(&again));
+        assert_ne!(key(&made), [0; 32]);
+        assert_eq!(key(&made), key(&KeyFile::open(&path).unwrap()));
+    }
+
+    #[test]
+    fn key_file_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = KeyFile::open(dir.path().join("key")).unwrap_err();
+        assert!(matches!(error, KeyError::Io { .. }), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn key_file_readable_by_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        KeyFile::open_or_create(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = KeyFile::open(&path).unwrap_err();
+        assert!(matches!(
+            error,
+            KeyError::ReadableByOthers { mode: 0o640, .. }
+        ));
+    }
+
+    #[test]
+    fn key_file_malformed() {
+        let good = format!("{PREFIX}{}\n", "ab".repeat(32));
+        assert!(parse_key(good.as_bytes()).is_some());
+        assert!(parse_key(good.trim_end().as_bytes()).is_some());
+        for bad in [
+            String::new(),
+            PREFIX.to_owned(),
+            good[1..].to_owned(),
+            good.replace('a', "g"),
+            format!("{good}\n"),
+            format!("{PREFIX}{}\n", "ab".repeat(31)),
+        ] {
+            assert!(parse_key(bad.as_bytes()).is_none(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_parse_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = parse_key(&bytes);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Segments: files of sealed chunks, each of one UTC day and one writer's lifetime.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::LogError;
+use super::format::{
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, LogId, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_aad,
+};
+use crate::codec;
+use crate::crypto::{AeadKey, TAG_BYTES};
+use crate::secret::Secret;
+use crate::sighting::Sighting;
+use crate::time::UtcDay;
+
+/// Sightings in a chunk at most: 1,024 of them are about 53 kB.
+const CHUNK_SIGHTINGS_MAX: usize = 1_024;
+
+/// A segment's file name: its day, and a number that no other segment of the day has.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct SegmentName {
+    pub(crate) day: UtcDay,
+    pub(crate) number: u32,
+}
+
+impl SegmentName {
+    /// `2020-08-08.0000.segment` and its like; `None` for any other file.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (day, number) = name.strip_suffix(".segment")?.split_once('.')?;
+        let parsed = Self {
+            day: day.parse().ok()?,
+            number: number.parse().ok()?,
+        };
+        (parsed.to_string() == name).then_some(parsed)
+    }
+}
+
+impl std::fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:04}.segment", self.day, self.number)
+    }
+}
+
+/// Appends chunks to a segment that it has made.
+pub(crate) struct SegmentWriter {
+    file: File,
+    path: PathBuf,
+    header: SegmentHeader,
+    key: AeadKey,
+    chunk_index: u64,
+}
+
+impl SegmentWriter {
+    /// Makes the segment. A salt that is fresh each time is what keeps nonces from repeating, so no
+    /// segment is ever opened for writing again.
+    pub(crate) fn create(
+        path: PathBuf,
+        header: SegmentHeader,
+        kek: &Secret<32>,
+    ) -> Result<Self, LogError> {
+        let key = header.segment_key(kek)?;
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options
+            .open(&path)
+            .map_err(|e| LogError::io("make a segment", &path, e))?;
+        file.write_all(&header.to_bytes())
+            .map_err(|e| LogError::io("write to a segment", &path, e))?;
+        Ok(Self {
+            file,
+            path,
+            header,
+            key,
+            chunk_index: 0,
+        })
+    }
+
+    pub(crate) fn day(&self) -> UtcDay {
+        self.header.day
+    }
+
+    /// Appends `sightings` and returns once the system says that they are on the disk.
+    ///
+    /// After an error nothing may be appended to this segment: its last chunk may be cut.
+    pub(crate) fn append(&mut self, sightings: &[Sighting]) -> Result<(), LogError> {
+        let mut bytes = Vec::new();
+        for chunk in sightings.chunks(CHUNK_SIGHTINGS_MAX) {
+            self.seal_chunk(chunk, &mut bytes)?;
+        }
+        self.file
+            .write_all(&bytes)
+            .and_then(|()| self.file.sync_data())
+            .map_err(|e| LogError::io("write to a segment", &self.path, e))
+    }
+
+    fn seal_chunk(&mut self, chunk: &[Sighting], out: &mut Vec<u8>) -> Result<(), LogError> {
+        let mut sealed = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
+        let len = u32::try_from(sealed.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
+        let aad = chunk_aad(&self.header.to_bytes(), len);
+        self.key
+            .seal(self.chunk_index, &aad, &mut sealed)
+            .map_err(|_| LogError::Crypto)?;
+        self.chunk_index += 1;
+        out.extend(len.to_le_bytes());
+        out.extend(sealed);
+        Ok(())
+    }
+}
+
+/// Reads a segment chunk by chunk, one chunk in memory at a time.
+pub(crate) struct SegmentReader {
+    file: BufReader<File>,
+    path: PathBuf,
+    name: String,
+    /// Length of the file when it was opened; a writer may append beside us.
+    len: u64,
+    offset: u64,
+    header: [u8; SEGMENT_HEADER_BYTES],
+    key: Option<AeadKey>,
+    chunk_index: u64,
+}
+
+/// A step of reading a segment.
+pub(crate) enum ChunkRead {
+    Sightings(Vec<Sighting>),
+    /// The end. `torn` bytes at it belong to no whole chunk: a write that a power cut or a full
+    /// disk ended early, or one that is under way.
+    End {
+        torn: u64,
+    },
+}
+
+impl SegmentReader {
+    pub(crate) fn open(
+        directory: &Path,
+        name: &SegmentName,
+        log_id: LogId,
+        kek: &Secret<32>,
+    ) -> Result<Self, LogError> {
+        let (path, day) = (directory.join(name.to_string()), name.day);
+        let name = name.to_string();
+        let file = File::open(&path).map_err(|e| LogError::io("open a segment", &path, e))?;
+        let metadata = file.metadata();
+        let len = metadata
+            .map_err(|e| LogError::io("open a segment", &path, e))?
+            .len();
+        let mut reader = Self {
+            file: BufReader::new(file),
+            path,
+            name,
+            len,
+            offset: 0,
+            header: [0; SEGMENT_HEADER_BYTES],
+            key: None,
+            chunk_index: 0,
+        };
+        if len < SEGMENT_HEADER_BYTES as u64 {
+            return Ok(reader);
+        }
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        reader.read_exact(&mut header)?;
+        let parsed = match SegmentHeader::from_bytes(&header, &reader.name) {
+            Ok(parsed) => parsed,
+            // A file system may have written the length of a file before its bytes.
+            Err(_) if header == [0; SEGMENT_HEADER_BYTES] && reader.rest_is_zero()? => {
+                reader.offset = 0;
+                return Ok(reader);
+            }
+            Err(error) => return Err(error),
+        };
+        if parsed.log_id != log_id {
+            return Err(LogError::corrupted(
+                &reader.name,
+                16,
+                "it belongs to another log",
+            ));
+        }
+        if parsed.day != day {
+            return Err(LogError::corrupted(
+                &reader.name,
+                12,
+                "its day is not its name's",
+            ));
+        }
+        reader.key = Some(parsed.segment_key(kek)?);
+        reader.header = header;
+        Ok(reader)
+    }
+
+    /// The next chunk's sightings.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupted`] for a chunk that does not open although more follows it.
+    pub(crate) fn read_chunk(&mut self) -> Result<ChunkRead, LogError> {
+        let start = self.offset;
+        let torn = self.len - start;
+        let Some(key) = self.key.take() else {
+            return Ok(ChunkRead::End { torn });
+        };
+        if torn < CHUNK_HEADER_BYTES as u64 {
+            return Ok(ChunkRead::End { torn });
+        }
+        let mut len_bytes = [0; CHUNK_HEADER_BYTES];
+        self.read_exact(&mut len_bytes)?;
+        let len = u32::from_le_bytes(len_bytes);
+        if !(TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize)) {
+            if len == 0 && self.rest_is_zero()? {
+                return Ok(ChunkRead::End { torn });
+            }
+            return Err(self.corrupted(start, "a chunk has an impossible length"));
+        }
+        if u64::from(len) > self.len - self.offset {
+            return Ok(ChunkRead::End { torn });
+        }
+        let mut sealed = zeroize::Zeroizing::new(vec![0; len as usize]);
+        self.read_exact(&mut sealed)?;
+        let aad = chunk_aad(&self.header, len);
+        let Ok(plaintext) = key.open(self.chunk_index, &aad, &mut sealed) else {
+            // The last chunk's bytes may never have reached the disk although its length did.
+            if self.offset == self.len {
+                return Ok(ChunkRead::End { torn });
+            }
+            return Err(self.corrupted(start, "a chunk does not open"));
+        };
+        let sightings =
+            codec::decode(plaintext).map_err(|_| self.corrupted(start, "a record is malformed"))?;
+        self.chunk_index += 1;
+        self.key = Some(key);
+        Ok(ChunkRead::Sightings(sightings))
+    }
+
+    fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LogError> {
+        self.file
+            .read_exact(out)
+            .map_err(|e| LogError::io("read a segment", &self.path, e))?;
+        self.offset += out.len() as u64;
+        Ok(())
+    }
+
+    fn rest_is_zero(&mut self) -> Result<bool, LogError> {
+        let mut rest = (&mut self.file).take(self.len - self.offset);
+        let mut buffer = [0; 4096];
+        loop {
+            let read = rest.read(&mut buffer);
+            match read.map_err(|e| LogError::io("read a segment", &self.path, e))? {
+                0 => return Ok(true),
+                n if buffer.iter().take(n).any(|byte| *byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    fn corrupted(&self, offset: u64, what: &'static str) -> LogError {
+        LogError::corrupted(&self.name, offset, what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_segments_and_of_nothing_else() {
+        let name = SegmentName {
+            day: "2020-08-08".parse().unwrap(),
+            number: 12,
+        };
+        assert_eq!(name.to_string(), "2020-08-08.0012.segment");
+        assert_eq!(SegmentName::parse("2020-08-08.0012.segment"), Some(name));
+        for other in [
+            "2020-08-08.12.segment",
+            "2020-08-08.segment",
+            "2020-02-30.0000.segment",
+            "2020-08-08.+001.segment",
+            "lock",
+            "../2020-08-08.0000.segment",
+        ] {
+            assert_eq!(SegmentName::parse(other), None, "{other}");
+        }
+    }
+}
