@@ -3,6 +3,7 @@
 pub mod advertisement;
 mod codec;
 mod crypto;
+pub mod engine;
 pub mod entropy;
 pub mod log;
 pub mod protocol;
@@ -12,6 +13,7 @@ pub mod sighting;
 pub mod time;
 
 pub use advertisement::Advertisement;
+pub use engine::{Engine, Event, Health};
 pub use log::EncounterLog;
 pub use protocol::{EphemeralId, Protocol, ProtocolKind, PublishedKey};
 pub use secret::Secret;

@@ -270,6 +270,53 @@ impl Clock for ManualClock {
     }
 }
 
+/// A clock that starts where it is told and runs `speed` times as fast as the world; for
+/// simulations and replays.
+///
+/// It follows tokio's notion of time: in a test under `tokio::time::pause` it stands still until
+/// every task waits, then leaps to the next deadline, so that a simulated day takes a moment and
+/// happens the same way each time.
+#[derive(Clone, Copy, Debug)]
+pub struct SimulatedClock {
+    start: Timestamp,
+    origin: tokio::time::Instant,
+    speed: u32,
+}
+
+impl SimulatedClock {
+    /// A clock that reads `start` now. A `speed` of zero counts as one.
+    pub fn new(start: Timestamp, speed: u32) -> Self {
+        Self {
+            start,
+            origin: tokio::time::Instant::now(),
+            speed: speed.max(1),
+        }
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Moment {
+        let monotonic = self.origin.elapsed().saturating_mul(self.speed);
+        Moment {
+            wall: self.start.saturating_add(monotonic),
+            monotonic,
+        }
+    }
+
+    fn real_time_until(&self, monotonic: Duration) -> Duration {
+        monotonic.saturating_sub(self.now().monotonic) / self.speed
+    }
+}
+
+/// Waits on tokio's timer until `clock` reads `monotonic`.
+pub(crate) async fn sleep_until(clock: &dyn Clock, monotonic: Duration) {
+    while clock.now().monotonic < monotonic {
+        // A timer counts whole milliseconds; a fraction of one would spin.
+        let left = clock.real_time_until(monotonic);
+        tokio::time::sleep(left.max(Duration::from_millis(1))).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -331,6 +378,15 @@ mod tests {
         let now = clock.now();
         assert_eq!(now.wall, Timestamp(1_000));
         assert_eq!(now.monotonic, Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_hour_takes_a_minute() {
+        let clock = SimulatedClock::new(Timestamp(7), 60);
+        let origin = tokio::time::Instant::now();
+        sleep_until(&clock, Duration::from_secs(3_600)).await;
+        assert_eq!(origin.elapsed(), Duration::from_secs(60));
+        assert_eq!(clock.now().wall, Timestamp(3_600_007));
     }
 
     proptest! {

@@ -1,5 +1,10 @@
 //! The encounter log's promises of today: sealed, complete up to a torn tail, bounded in time.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

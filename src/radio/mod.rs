@@ -8,16 +8,17 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::mpsc;
 use uuid::Uuid;
+
+pub mod air;
+mod queue;
+pub mod replay;
+
+pub use queue::{AdapterState, RadioEvent, RadioEvents, RadioSink};
 
 use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16, uuid_to_u16};
 use crate::protocol::Protocol;
-use crate::sighting::Rssi;
-use crate::time::{Clock, Moment};
 
 /// Hears advertisements.
 pub trait Scanner: Send + 'static {
@@ -128,111 +129,6 @@ impl<A: Advertiser> DynAdvertiser for A {
     }
 }
 
-/// What a scanner reports.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum RadioEvent {
-    /// A frame was heard.
-    Heard {
-        at: Moment,
-        frame: Advertisement,
-        rssi: Option<Rssi>,
-    },
-    /// The adapter has changed.
-    Adapter(AdapterState),
-    /// There will be no more: a recording has been played to its end.
-    Finished,
-}
-
-/// The state of the Bluetooth adapter.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum AdapterState {
-    /// Powered and ready.
-    Ready,
-    /// Switched off.
-    Off,
-    /// Unplugged, or its driver or daemon has gone.
-    Gone,
-}
-
-/// Where a scanner puts what it hears: a bounded queue. It never blocks; what does not fit is
-/// dropped and counted.
-#[derive(Clone)]
-pub struct RadioSink {
-    queue: mpsc::Sender<RadioEvent>,
-    clock: Arc<dyn Clock>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl RadioSink {
-    pub(crate) fn new(
-        clock: Arc<dyn Clock>,
-        capacity: usize,
-    ) -> (Self, mpsc::Receiver<RadioEvent>) {
-        let (queue, receiver) = mpsc::channel(capacity);
-        let sink = Self {
-            queue,
-            clock,
-            dropped: Arc::default(),
-        };
-        (sink, receiver)
-    }
-
-    /// A frame has been heard, now. `rssi` is `None` where the radio measured nothing.
-    pub fn heard(&self, frame: Advertisement, rssi: Option<Rssi>) {
-        self.heard_at(self.clock.now(), frame, rssi);
-    }
-
-    /// A frame was heard at `at`, on the clock of the tracer.
-    pub fn heard_at(&self, at: Moment, frame: Advertisement, rssi: Option<Rssi>) {
-        self.put(RadioEvent::Heard { at, frame, rssi });
-    }
-
-    /// The adapter's state has changed.
-    pub fn adapter(&self, state: AdapterState) {
-        self.put(RadioEvent::Adapter(state));
-    }
-
-    /// Nothing more will come, as at the end of a recording.
-    pub fn finished(&self) {
-        self.put(RadioEvent::Finished);
-    }
-
-    /// The tracer's clock.
-    pub fn now(&self) -> Moment {
-        self.clock.now()
-    }
-
-    /// The tracer's clock, to wait on.
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
-    /// Whether the tracer still listens.
-    pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
-    }
-
-    /// Events dropped so far because the tracer did not keep up.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    fn put(&self, event: RadioEvent) {
-        if self.queue.try_send(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl std::fmt::Debug for RadioSink {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RadioSink")
-            .field("dropped", &self.dropped())
-            .finish_non_exhaustive()
-    }
-}
-
 /// Which frames a scanner reports: those that carry something of the protocols listened for. Systems
 /// that report an advertisement in parsed pieces have the interesting ones put together again here.
 #[derive(Clone, Debug, Default)]
@@ -269,6 +165,17 @@ impl Filter {
     /// The company identifiers of interest.
     pub fn companies(&self) -> &[u16] {
         &self.companies
+    }
+
+    /// Whether `frame` holds anything of interest.
+    pub fn passes(&self, frame: &Advertisement) -> bool {
+        frame.services().any(|uuid| self.services.contains(&uuid))
+            || frame.structures().any(|structure| {
+                let service = structure.as_service_data16();
+                let company = structure.as_manufacturer_data();
+                service.is_some_and(|(short, _)| self.services.contains(&uuid_from_u16(short)))
+                    || company.is_some_and(|(company, _)| self.companies.contains(&company))
+            })
     }
 
     /// Puts a frame together from parsed pieces; `None` if nothing in them is of interest. A piece

@@ -1,0 +1,134 @@
+//! Whether it works: a state, a reason and since when, for each thing a tracer does.
+
+use std::fmt;
+
+use crate::time::Timestamp;
+
+/// What works and what does not, at one moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Hearing others.
+    pub scanning: Status,
+    /// Being heard by others.
+    pub advertising: Status,
+    /// Storing what was heard.
+    pub log: Status,
+    /// When a neighbour was last heard.
+    pub last_heard: Option<Timestamp>,
+    /// What has been counted since the start.
+    pub counters: Counters,
+}
+
+/// The state of one capability.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a capability is doing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum State {
+    /// Not begun, or told to stop.
+    Stopped,
+    /// Asked for; the system has not answered yet.
+    Starting,
+    /// Working.
+    Working,
+    /// In a pause that the schedule wants, or silent until the next identifier because the current
+    /// one was released.
+    Resting,
+    /// Not working, and why; tried again.
+    Failing(String),
+    /// Not possible with this radio, and why.
+    Unsupported(String),
+}
+
+/// Things counted since the start. None of them names a neighbour.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames that carried an identifier.
+    pub frames: u64,
+    /// Frames of neither protocol.
+    pub foreign_frames: u64,
+    /// Frames that claim a protocol and break its layout.
+    pub malformed_frames: u64,
+    /// Frames of peers whose identifier has to be read by GATT, which this version does not do.
+    pub unread_frames: u64,
+    /// Frames with this device's own identifier: an echo, or somebody who repeats it.
+    pub own_frames: u64,
+    /// Frames dropped because they came faster than they could be taken.
+    pub dropped_frames: u64,
+    /// Neighbours set aside early because there were too many.
+    pub evicted_neighbours: u64,
+    /// Sightings given to the log.
+    pub sightings: u64,
+    /// Sightings lost because the log failed for too long.
+    pub lost_sightings: u64,
+    /// Unexplained jumps of the wall clock.
+    pub clock_jumps: u64,
+}
+
+impl Health {
+    pub(super) fn new(now: Timestamp) -> Self {
+        let stopped = Status {
+            state: State::Stopped,
+            since: now,
+        };
+        Self {
+            scanning: stopped.clone(),
+            advertising: stopped.clone(),
+            log: stopped,
+            last_heard: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Whether nothing is failing.
+    pub fn is_well(&self) -> bool {
+        let failing = |status: &Status| matches!(status.state, State::Failing(_));
+        ![&self.scanning, &self.advertising, &self.log]
+            .into_iter()
+            .any(failing)
+    }
+}
+
+impl Status {
+    /// Changes the state; tells whether it was another.
+    pub(super) fn set(&mut self, state: State, now: Timestamp) -> bool {
+        if self.state == state {
+            return false;
+        }
+        *self = Self { state, since: now };
+        true
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped"),
+            Self::Starting => f.write_str("starting"),
+            Self::Working => f.write_str("working"),
+            Self::Resting => f.write_str("resting"),
+            Self::Failing(reason) => write!(f, "failing: {reason}"),
+            Self::Unsupported(why) => write!(f, "not possible: {why}"),
+        }
+    }
+}
+
+/// One line: `scanning working, advertising working, log working`.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "scanning {}, advertising {}, log {}",
+            self.scanning.state, self.advertising.state, self.log.state
+        )
+    }
+}

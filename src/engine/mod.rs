@@ -1,0 +1,506 @@
+//! The whole behaviour of a tracer, with no I/O: time and frames go in, actions come out.
+//!
+//! [`Tracer`](crate::Tracer) is this engine with a clock, a radio and a log wired to it. An app whose
+//! operating system owns Bluetooth drives it by hand, synchronously:
+//!
+//! 1. [`start`](Engine::start), then carry out every [`Action`] that
+//!    [`next_action`](Engine::next_action) gives;
+//! 2. call [`heard`](Engine::heard) for every frame, and [`tick`](Engine::tick) at
+//!    [`next_deadline`](Engine::next_deadline), and carry out what comes of each;
+//! 3. tell how actions went ([`scan_result`](Engine::scan_result) and its like);
+//! 4. [`stop`](Engine::stop), and carry out what comes of that.
+//!
+//! The same inputs give the same actions, always: randomness comes from the [`Entropy`] it is given.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::advertisement::Advertisement;
+use crate::entropy::Entropy;
+use crate::log::RETENTION_DAYS;
+use crate::protocol::{EphemeralId, Heard, OwnKey, Protocol, PublishedKey};
+use crate::radio::AdapterState;
+use crate::sighting::{Rssi, Sighting};
+use crate::time::{Moment, Timestamp, UtcDay};
+
+mod event;
+mod health;
+mod neighbours;
+mod rotation;
+mod schedule;
+
+pub use event::{Event, NeighbourId};
+pub use health::{Counters, Health, State, Status};
+pub use schedule::{DutyCycle, Schedule};
+
+use neighbours::{Frame, Neighbours, Outcome};
+use schedule::Switch;
+
+/// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
+/// disk for each half minute of a busy room is what flash bears for years, and a crash loses little.
+const BATCH_SIGHTINGS: usize = 64;
+
+/// Sightings are given to the log once the oldest has waited so long.
+const BATCH_AGE: Duration = Duration::from_secs(60);
+
+/// How far wall clock and monotonic clock may part between two inputs. Chosen: more than a clock
+/// that is being disciplined drifts, and far less than a replayed identifier would need.
+const JUMP_MIN: Duration = Duration::from_secs(5);
+
+/// What an engine does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// The protocol advertised.
+    pub advertise: Protocol,
+    /// The protocols listened for, the advertised one among them.
+    pub listen: Vec<Protocol>,
+    /// When the radio is on.
+    pub schedule: Schedule,
+}
+
+impl Config {
+    /// Advertises `protocol` and listens for it, always on.
+    pub fn new(protocol: Protocol) -> Self {
+        Self {
+            listen: vec![protocol.clone()],
+            advertise: protocol,
+            schedule: Schedule::default(),
+        }
+    }
+
+    /// Listens for `protocol` too.
+    pub fn also_listen(mut self, protocol: Protocol) -> Self {
+        self.listen.retain(|other| other.kind() != protocol.kind());
+        self.listen.push(protocol);
+        self
+    }
+
+    /// Follows `schedule`.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+}
+
+/// What the engine wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Advertise `frame`, under a fresh address, in place of any other, and not beyond `until`.
+    Advertise {
+        /// The frame.
+        frame: Advertisement,
+        /// When its identifier ends. The engine asks for the next by then, if it is ticked.
+        until: Timestamp,
+    },
+    /// Advertise nothing.
+    StopAdvertising,
+    /// Begin to scan, or cease.
+    Scan(bool),
+    /// Store these.
+    Store(Vec<Sighting>),
+    /// Save [`Engine::own_keys`], before anything that follows.
+    SaveKeys,
+    /// Delete what the log holds from before the retention that ends today.
+    Purge(UtcDay),
+    /// Tell the app.
+    Tell(Event),
+}
+
+/// The behaviour of a tracer.
+pub struct Engine {
+    config: Config,
+    entropy: Box<dyn Entropy>,
+    running: bool,
+    own_keys: Vec<OwnKey>,
+    own_id: Option<EphemeralId>,
+    rotate_at: Option<Duration>,
+    scan: Switch,
+    advertise: Switch,
+    advertise_unsupported: bool,
+    neighbours: Neighbours,
+    batch: Vec<Sighting>,
+    batch_due: Option<Duration>,
+    health: Health,
+    last_input: Option<Moment>,
+    today: Option<UtcDay>,
+    actions: VecDeque<Action>,
+}
+
+impl Engine {
+    /// An engine at rest. `own_keys` are those saved before, so that a restart goes on with the
+    /// day's key.
+    pub fn new(config: Config, own_keys: Vec<OwnKey>, entropy: Box<dyn Entropy>) -> Self {
+        Self {
+            scan: Switch::new(config.schedule.scan),
+            advertise: Switch::new(config.schedule.advertise),
+            config,
+            entropy,
+            running: false,
+            own_keys,
+            own_id: None,
+            rotate_at: None,
+            advertise_unsupported: false,
+            neighbours: Neighbours::default(),
+            batch: Vec::new(),
+            batch_due: None,
+            health: Health::new(Timestamp::from_unix_seconds(0)),
+            last_input: None,
+            today: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Begins to scan and to advertise.
+    pub fn start(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.running, true) {
+            return;
+        }
+        self.health.scanning.since = now.wall;
+        self.health.advertising.since = now.wall;
+        self.health.log.since = now.wall;
+        self.observe(now);
+        self.scan.turn_on(now.monotonic);
+        self.begin_scan(now);
+        if !self.advertise_unsupported {
+            self.advertise.turn_on(now.monotonic);
+            self.rotate(now);
+        }
+    }
+
+    /// A frame has been heard.
+    pub fn heard(&mut self, now: Moment, frame: &Advertisement, rssi: Option<Rssi>) {
+        self.observe(now);
+        let Some(frame) = self.parse(frame, rssi) else {
+            return;
+        };
+        if self.own_id == Some(frame.id) {
+            self.health.counters.own_frames += 1;
+            return;
+        }
+        self.health.counters.frames += 1;
+        self.health.last_heard = Some(now.wall);
+        let mut out = Outcome::default();
+        self.neighbours.heard(now, &frame, &mut out);
+        self.take(now, out);
+    }
+
+    /// Time has passed. To be called at [`next_deadline`](Self::next_deadline), and never wrong.
+    pub fn tick(&mut self, now: Moment) {
+        self.observe(now);
+        let mut out = Outcome::default();
+        self.neighbours.look(now.monotonic, &mut out);
+        self.take(now, out);
+        if self.scan.turn_if_due(now.monotonic) {
+            match self.scan.on {
+                true => self.begin_scan(now),
+                false => {
+                    self.actions.push_back(Action::Scan(false));
+                    self.set_scanning(State::Resting, now.wall);
+                }
+            }
+        }
+        let turned = self.advertise.turn_if_due(now.monotonic);
+        if turned && !self.advertise.on {
+            self.fall_silent(now);
+        } else if self.advertise.on
+            && (turned || self.rotate_at.is_some_and(|at| at <= now.monotonic))
+        {
+            self.rotate(now);
+        }
+        if self.batch_due.is_some_and(|due| due <= now.monotonic) {
+            self.store_batch();
+        }
+    }
+
+    /// When [`tick`](Self::tick) is to be called next, on the monotonic clock.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        if !self.running {
+            return None;
+        }
+        let rotation = self.rotate_at.filter(|_| self.advertise.on);
+        [
+            rotation,
+            self.batch_due,
+            self.neighbours.next_look(),
+            self.scan.next_turn(),
+            self.advertise.next_turn(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The next thing to do; `None` when there is nothing until the next input.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The adapter's state has changed.
+    pub fn adapter(&mut self, now: Moment, state: AdapterState) {
+        self.observe(now);
+        if !self.running {
+            return;
+        }
+        let reason = match state {
+            AdapterState::Ready => {
+                // Only what waits after a failure: a pause that the schedule wants goes on.
+                if matches!(self.health.scanning.state, State::Failing(_)) {
+                    self.scan.turn_on(now.monotonic);
+                    self.begin_scan(now);
+                }
+                if matches!(self.health.advertising.state, State::Failing(_)) {
+                    self.advertise.turn_on(now.monotonic);
+                    self.rotate(now);
+                }
+                return;
+            }
+            AdapterState::Off => "the Bluetooth adapter is off: switch it on",
+            AdapterState::Gone => "the Bluetooth adapter or its service has gone",
+        };
+        self.scan_result(now, Err(reason.to_owned()));
+        self.advertise_result(now, Err(reason.to_owned()));
+    }
+
+    /// How beginning to scan went, or why scanning ended by itself.
+    pub fn scan_result(&mut self, now: Moment, result: Result<(), String>) {
+        if !self.running {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.scan.succeeded();
+                self.set_scanning(State::Working, now.wall);
+            }
+            Err(reason) => {
+                self.scan.failed(now.monotonic);
+                self.set_scanning(State::Failing(reason), now.wall);
+            }
+        }
+    }
+
+    /// How [`Action::Advertise`] went.
+    pub fn advertise_result(&mut self, now: Moment, result: Result<(), String>) {
+        if !self.running || self.advertise_unsupported {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.advertise.succeeded();
+                self.set_advertising(State::Working, now.wall);
+            }
+            Err(reason) => {
+                self.advertise.failed(now.monotonic);
+                self.set_advertising(State::Failing(reason), now.wall);
+            }
+        }
+    }
+
+    /// The radio cannot advertise at all; it is not asked to again.
+    pub fn advertise_unsupported(&mut self, now: Moment, why: &str) {
+        self.advertise_unsupported = true;
+        self.advertise.turn_off();
+        self.own_id = None;
+        self.set_advertising(State::Unsupported(why.to_owned()), now.wall);
+    }
+
+    /// How [`Action::Store`] and its like went.
+    pub fn log_result(&mut self, now: Moment, result: Result<(), String>) {
+        let state = match result {
+            Ok(()) => State::Working,
+            Err(reason) => State::Failing(reason),
+        };
+        if self.health.log.set(state, now.wall) {
+            self.tell_health();
+        }
+    }
+
+    /// Frames were dropped, or sightings lost, outside the engine; they are counted in health.
+    pub fn count_losses(&mut self, dropped_frames: u64, lost_sightings: u64) {
+        self.health.counters.dropped_frames += dropped_frames;
+        self.health.counters.lost_sightings += lost_sightings;
+    }
+
+    /// Gives out the own keys of the days from `first` to `last`, and never advertises them again:
+    /// if today's is among them, the device is silent until the next slot, which has a new key.
+    ///
+    /// To be called with its owner's consent to exactly these days. A key given out before is given
+    /// again.
+    pub fn release(&mut self, now: Moment, first: UtcDay, last: UtcDay) -> Vec<PublishedKey> {
+        self.observe(now);
+        let mut published = Vec::new();
+        for key in &mut self.own_keys {
+            if (first..=last).contains(&key.day())
+                && let Some(Ok(key)) = key.release(now.wall)
+            {
+                published.push(key);
+            }
+        }
+        if !published.is_empty() {
+            self.actions.push_back(Action::SaveKeys);
+            if self.advertise.on {
+                self.rotate(now);
+            }
+        }
+        published
+    }
+
+    /// Stores what is held and ends everything.
+    pub fn stop(&mut self, now: Moment) {
+        if !std::mem::replace(&mut self.running, false) {
+            return;
+        }
+        let mut out = Outcome::default();
+        self.neighbours.close_all(&mut out);
+        self.take(now, out);
+        self.store_batch();
+        self.scan.turn_off();
+        self.advertise.turn_off();
+        self.own_id = None;
+        self.actions.push_back(Action::StopAdvertising);
+        self.actions.push_back(Action::Scan(false));
+        self.set_advertising(State::Stopped, now.wall);
+        self.set_scanning(State::Stopped, now.wall);
+    }
+
+    /// What works and what does not.
+    pub fn health(&self) -> Health {
+        let mut health = self.health.clone();
+        health.counters.evicted_neighbours = self.neighbours.evicted;
+        health
+    }
+
+    /// Neighbours present.
+    pub fn neighbour_count(&self) -> usize {
+        self.neighbours.len()
+    }
+
+    /// The device's own keys of the retention.
+    pub fn own_keys(&self) -> &[OwnKey] {
+        &self.own_keys
+    }
+
+    fn parse(&mut self, frame: &Advertisement, rssi: Option<Rssi>) -> Option<Frame> {
+        for protocol in &self.config.listen {
+            match protocol.parse(frame) {
+                Ok(None) => {}
+                Ok(Some(Heard::Identifier {
+                    id,
+                    metadata,
+                    source,
+                })) => {
+                    return Some(Frame {
+                        protocol: protocol.kind(),
+                        id,
+                        metadata,
+                        source,
+                        rssi,
+                    });
+                }
+                Ok(Some(Heard::ReadByGatt)) => {
+                    self.health.counters.unread_frames += 1;
+                    return None;
+                }
+                Err(_) => {
+                    self.health.counters.malformed_frames += 1;
+                    return None;
+                }
+            }
+        }
+        self.health.counters.foreign_frames += 1;
+        None
+    }
+
+    /// Looks at the clocks: has the wall clock jumped, has a new day begun?
+    fn observe(&mut self, now: Moment) {
+        if let Some(last) = self.last_input {
+            let wall_ms = i128::from(now.wall.unix_millis()) - i128::from(last.wall.unix_millis());
+            let elapsed_ms = now.monotonic.as_millis() as i128 - last.monotonic.as_millis() as i128;
+            let jump_ms = wall_ms - elapsed_ms;
+            if jump_ms.unsigned_abs() > JUMP_MIN.as_millis() {
+                self.clock_jumped(now, jump_ms);
+            }
+        }
+        self.last_input = Some(now);
+        let today = now.wall.utc_day();
+        if self.running && self.today.replace(today) != Some(today) {
+            self.forget_before(today.saturating_sub(RETENTION_DAYS));
+            self.actions.push_back(Action::Purge(today));
+        }
+    }
+
+    fn clock_jumped(&mut self, now: Moment, by_ms: i128) {
+        // Sightings never reach across a jump: their times would be of two clocks.
+        let mut out = Outcome::default();
+        self.neighbours.close_all(&mut out);
+        self.take(now, out);
+        self.health.counters.clock_jumps += 1;
+        let by_ms = i64::try_from(by_ms).unwrap_or(if by_ms < 0 { i64::MIN } else { i64::MAX });
+        self.tell(Event::ClockJumped { by_ms });
+        if self.rotate_at.is_some() {
+            self.rotate_at = Some(now.monotonic);
+        }
+    }
+
+    fn begin_scan(&mut self, now: Moment) {
+        self.actions.push_back(Action::Scan(true));
+        // A pause over is no news.
+        if self.health.scanning.state != State::Resting {
+            self.set_scanning(State::Starting, now.wall);
+        }
+    }
+
+    fn take(&mut self, now: Moment, out: Outcome) {
+        for event in out.events {
+            self.tell(event);
+        }
+        if out.sightings.is_empty() {
+            return;
+        }
+        self.health.counters.sightings += out.sightings.len() as u64;
+        self.batch.extend(out.sightings);
+        if self.batch.len() >= BATCH_SIGHTINGS {
+            self.store_batch();
+        } else if self.batch_due.is_none() {
+            self.batch_due = Some(now.monotonic.saturating_add(BATCH_AGE));
+        }
+    }
+
+    fn store_batch(&mut self) {
+        self.batch_due = None;
+        if !self.batch.is_empty() {
+            let batch = std::mem::take(&mut self.batch);
+            self.actions.push_back(Action::Store(batch));
+        }
+    }
+
+    fn set_scanning(&mut self, state: State, now: Timestamp) {
+        if self.health.scanning.set(state, now) {
+            self.tell_health();
+        }
+    }
+
+    fn set_advertising(&mut self, state: State, now: Timestamp) {
+        if self.health.advertising.set(state, now) {
+            self.tell_health();
+        }
+    }
+
+    fn tell_health(&mut self) {
+        self.tell(Event::Health(Box::new(self.health())));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.actions.push_back(Action::Tell(event));
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("running", &self.running)
+            .field("neighbours", &self.neighbours.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,98 @@
+//! Which identifier is advertised when, and the own keys it comes from.
+
+use super::{Action, Engine, Event, State};
+use crate::protocol::{OwnKey, ProtocolKind, Slot};
+use crate::time::{Moment, Timestamp, UtcDay};
+
+/// Own keys held at most. Chosen: a retention of both protocols with a release every day, eight
+/// times over. A clock that is set back and forth can draw keys without end; the oldest gives way.
+const OWN_KEYS_MAX: usize = 512;
+
+impl Engine {
+    /// Advertises the identifier of the slot in which `now` lies, from a key that has not been
+    /// released; says nothing until the next slot if the current slot's key has been.
+    pub(super) fn rotate(&mut self, now: Moment) {
+        let protocol = self.config.advertise.clone();
+        let slot = protocol.kind().slot_at(now.wall);
+        let left = slot.end.since(now.wall);
+        self.rotate_at = Some(now.monotonic.saturating_add(left));
+        let index = match self.key_for(protocol.kind(), slot) {
+            Ok(Some(index)) => index,
+            Ok(None) => return self.fall_silent(now),
+            Err(reason) => return self.cannot_advertise(now, reason),
+        };
+        let Some(key) = self.own_keys.get(index) else {
+            return;
+        };
+        match (protocol.frame(key, now.wall), key.identifier(now.wall)) {
+            (Ok(frame), Ok(id)) => {
+                let again = self.own_id.replace(id) == Some(id);
+                let until = slot.end;
+                self.actions.push_back(Action::Advertise { frame, until });
+                if self.health.advertising.state != State::Working {
+                    self.set_advertising(State::Starting, now.wall);
+                }
+                if !again {
+                    self.tell(Event::Rotated {
+                        protocol: protocol.kind(),
+                        until,
+                    });
+                }
+            }
+            (Err(error), _) | (_, Err(error)) => self.cannot_advertise(now, error.to_string()),
+        }
+    }
+
+    /// Advertises nothing for a while, on purpose.
+    pub(super) fn fall_silent(&mut self, now: Moment) {
+        self.actions.push_back(Action::StopAdvertising);
+        self.set_advertising(State::Resting, now.wall);
+    }
+
+    fn cannot_advertise(&mut self, now: Moment, reason: String) {
+        self.own_id = None;
+        self.actions.push_back(Action::StopAdvertising);
+        self.advertise_result(now, Err(reason));
+    }
+
+    /// Drops own keys of days before `oldest`.
+    pub(super) fn forget_before(&mut self, oldest: UtcDay) {
+        let before = self.own_keys.len();
+        self.own_keys.retain(|key| key.day() >= oldest);
+        if self.own_keys.len() < before {
+            self.actions.push_back(Action::SaveKeys);
+        }
+    }
+
+    /// Where the key of `slot` stands, which is drawn if there is none; nowhere if it has been
+    /// released.
+    fn key_for(&mut self, kind: ProtocolKind, slot: Slot) -> Result<Option<usize>, String> {
+        let serves = |key: &OwnKey| key.protocol() == kind && key.covers(slot.start);
+        let keys = &self.own_keys;
+        if keys.iter().any(|key| serves(key) && key.is_released()) {
+            return Ok(None);
+        }
+        if let Some(index) = keys.iter().position(serves) {
+            return Ok(Some(index));
+        }
+        let from = self.first_free_moment(kind, slot);
+        let key = OwnKey::draw(kind, self.entropy.as_mut(), from).map_err(|e| e.to_string())?;
+        if self.own_keys.len() >= OWN_KEYS_MAX {
+            self.own_keys.remove(0);
+        }
+        self.own_keys.push(key);
+        self.actions.push_back(Action::SaveKeys);
+        Ok(Some(self.own_keys.len() - 1))
+    }
+
+    /// From when a new key may serve: midnight, as both protocols have it, or the end of the day's
+    /// last released key, so that no two keys stand for one slot.
+    fn first_free_moment(&self, kind: ProtocolKind, slot: Slot) -> Timestamp {
+        let day = slot.start.utc_day();
+        let released = self.own_keys.iter().filter(|key| {
+            key.protocol() == kind && key.day() == day && key.valid_until() <= slot.start
+        });
+        let ends = released.map(OwnKey::valid_until);
+        ends.max().unwrap_or(day.start())
+    }
+}
