@@ -47,6 +47,35 @@ impl fmt::Display for Rssi {
     }
 }
 
+/// What a frame lost on its way, in dB: power at the sender's antenna less strength received. Never
+/// below 0 (GAEN's rule), nor above 255.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+pub struct Attenuation(u8);
+
+impl Attenuation {
+    /// From `tx_power_dbm` to `rssi`.
+    pub fn between(tx_power_dbm: i8, rssi: Rssi) -> Self {
+        let lost_db = i16::from(tx_power_dbm) - i16::from(rssi.dbm());
+        Self(u8::try_from(lost_db.max(0)).unwrap_or(u8::MAX))
+    }
+
+    /// A loss of `db` decibels.
+    pub const fn from_db(db: u8) -> Self {
+        Self(db)
+    }
+
+    /// The loss in dB.
+    pub const fn db(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Attenuation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dB", self.0)
+    }
+}
+
 /// Strengths of the frames in one sighting.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct RssiSummary {
@@ -112,6 +141,15 @@ mod tests {
         assert_eq!(Rssi::from_dbm(1_000), None);
         assert_eq!(Rssi::from_dbm(20).map(Rssi::dbm), Some(20));
         assert_eq!(Rssi::from_dbm(-127).map(Rssi::dbm), Some(-127));
+    }
+
+    #[test]
+    fn attenuation_is_never_negative() {
+        let loss =
+            |power, rssi: i32| Attenuation::between(power, Rssi::from_dbm(rssi).unwrap()).db();
+        assert_eq!(loss(-15, -75), 60);
+        assert_eq!(loss(-60, -20), 0);
+        assert_eq!(loss(127, -127), 254);
     }
 
     #[test]

@@ -104,10 +104,9 @@ pub(super) fn write_own_keys(
     directory: &Path,
     log_id: LogId,
     kek: &Secret<32>,
-    keys: &[OwnKey],
+    keys: &[StoredOwnKey],
 ) -> Result<(), LogError> {
-    let stored: Vec<StoredOwnKey> = keys.iter().map(OwnKey::to_stored).collect();
-    let payload = codec::encode(&stored).map_err(|_| LogError::Crypto)?;
+    let payload = codec::encode(&keys).map_err(|_| LogError::Crypto)?;
     let sealed = FileKind::OwnKeys.seal(kek, fresh_id()?, &log_id.0, payload)?;
     replace_file(directory, FileKind::OwnKeys, &sealed)
 }

@@ -17,6 +17,7 @@ pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
 
 use crate::entropy::EntropyError;
 use crate::protocol::OwnKey;
+use crate::protocol::own_key::StoredOwnKey;
 use crate::secret::Secret;
 use crate::sighting::Sighting;
 use crate::time::UtcDay;
@@ -38,6 +39,14 @@ pub struct EncounterLog {
     writer: Option<SegmentWriter>,
     /// Held, not read: the lock ends when it is closed.
     _lock: File,
+}
+
+impl std::fmt::Debug for EncounterLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EncounterLog")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EncounterLog {
@@ -116,6 +125,11 @@ impl EncounterLog {
     ///
     /// [`LogError::Io`].
     pub fn save_own_keys(&mut self, keys: &[OwnKey]) -> Result<(), LogError> {
+        let stored: Vec<StoredOwnKey> = keys.iter().map(OwnKey::to_stored).collect();
+        self.save_stored_keys(&stored)
+    }
+
+    pub(crate) fn save_stored_keys(&mut self, keys: &[StoredOwnKey]) -> Result<(), LogError> {
         directory::write_own_keys(&self.directory, self.log_id, &self.kek, keys)
     }
 
@@ -191,6 +205,14 @@ pub struct LogReader {
     log_id: LogId,
 }
 
+impl std::fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogReader")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
 impl LogReader {
     /// Opens the log in `directory` to read it.
     ///
@@ -210,6 +232,15 @@ impl LogReader {
             kek,
             log_id,
         })
+    }
+
+    /// Another reader of the same log.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            kek: self.kek.duplicate(),
+            log_id: self.log_id,
+        }
     }
 
     /// All sightings, day by day, with one chunk in memory at a time.
@@ -381,6 +412,9 @@ pub enum LogError {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The thread that wrote to the log has panicked.
+    #[error("the writer of the log has died: restart, and report it")]
+    WriterDied,
     /// Sealing failed, which no input makes happen.
     #[error("a record could not be sealed")]
     Crypto,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bluezone::{self, PublishedEntry};
-use super::gaen::{self, DiagnosisKey};
+use super::bluezone::PublishedEntry;
+use super::gaen::DiagnosisKey;
 use super::{EphemeralId, ProtocolKind};
 use crate::time::Timestamp;
 
@@ -25,15 +25,6 @@ impl PublishedKey {
         match self {
             Self::Bluezone(_) => ProtocolKind::Bluezone,
             Self::Gaen(_) => ProtocolKind::Gaen,
-        }
-    }
-
-    /// How far outside its slot an identifier may be heard and still match, unless the app says
-    /// otherwise.
-    pub fn default_tolerance(&self) -> Duration {
-        match self {
-            Self::Bluezone(_) => bluezone::DEFAULT_TOLERANCE,
-            Self::Gaen(_) => gaen::TOLERANCE,
         }
     }
 

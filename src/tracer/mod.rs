@@ -1,0 +1,215 @@
+//! The tokio shell: a clock, a radio and a log wired to the [engine](crate::engine).
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::engine::{Config, Engine, Event, Health, Schedule};
+use crate::entropy::{Entropy, SystemEntropy};
+use crate::log::{EncounterLog, LogError, LogReader};
+use crate::protocol::{Protocol, PublishedKey};
+use crate::radio::Radio;
+use crate::time::{Clock, SystemClock, UtcDay};
+
+mod shell;
+
+use shell::{Command, Shell};
+
+/// Events an app may leave untaken before the oldest are dropped and counted. Chosen: a minute of a
+/// crowded room.
+const EVENTS_MAX: usize = 1_024;
+
+/// A running tracer.
+///
+/// Dropping it ends it too, in the background; [`stop`](Self::stop) waits until everything heard is
+/// stored and nothing is on the air.
+#[derive(Debug)]
+pub struct Tracer {
+    commands: mpsc::UnboundedSender<Command>,
+    health: watch::Receiver<Health>,
+    reader: LogReader,
+    task: JoinHandle<Result<(), TracerError>>,
+}
+
+impl Tracer {
+    /// A tracer that logs into `log` and uses `radio`; it advertises Bluezone unless told otherwise.
+    pub fn builder(log: EncounterLog, radio: Radio) -> TracerBuilder {
+        TracerBuilder {
+            log,
+            radio,
+            config: Config::new(Protocol::bluezone()),
+            clock: Arc::new(SystemClock::default()),
+            entropy: Box::new(SystemEntropy),
+        }
+    }
+
+    /// What happens from now on, beginning with the health of the moment.
+    pub fn events(&self) -> Events {
+        let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+        // A tracer that has ended has no more events: the stream ends at once.
+        let _ = self.commands.send(Command::Subscribe(sender));
+        Events(receiver)
+    }
+
+    /// What works and what does not.
+    pub fn health(&self) -> Health {
+        self.health.borrow().clone()
+    }
+
+    /// A reader of the log, to match what has been stored so far.
+    pub fn log_reader(&self) -> LogReader {
+        self.reader.duplicate()
+    }
+
+    /// Gives out this device's own keys of the days from `first` to `last`, and never advertises
+    /// them again. To be called with its owner's consent to exactly these days; the crate sends them
+    /// nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`TracerError::Ended`] if the tracer has ended.
+    pub async fn release(
+        &self,
+        first: UtcDay,
+        last: UtcDay,
+    ) -> Result<Vec<PublishedKey>, TracerError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Release { first, last, reply };
+        self.commands
+            .send(command)
+            .map_err(|_| TracerError::Ended)?;
+        answer.await.map_err(|_| TracerError::Ended)
+    }
+
+    /// Ends scanning and advertising, stores what is held, and closes the log.
+    ///
+    /// # Errors
+    ///
+    /// [`TracerError::NotStored`] if the last sightings or keys could not be stored.
+    pub async fn stop(self) -> Result<(), TracerError> {
+        drop(self.commands);
+        self.task.await.unwrap_or(Err(TracerError::Ended))
+    }
+}
+
+/// What a [`Tracer`] is made of; see [`Tracer::builder`].
+pub struct TracerBuilder {
+    log: EncounterLog,
+    radio: Radio,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    entropy: Box<dyn Entropy>,
+}
+
+impl TracerBuilder {
+    /// Advertises `protocol` and listens for it.
+    pub fn advertise(mut self, protocol: Protocol) -> Self {
+        self.config.advertise = protocol.clone();
+        self.also_listen(protocol)
+    }
+
+    /// Listens for `protocol` too.
+    pub fn also_listen(mut self, protocol: Protocol) -> Self {
+        self.config = self.config.also_listen(protocol);
+        self
+    }
+
+    /// Follows `schedule`; without one, the radio is always on.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.config.schedule = schedule;
+        self
+    }
+
+    /// Tells the time by `clock` in place of the system's; a virtual air has one.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Draws keys from `entropy` in place of the system's. Only for simulations.
+    pub fn entropy(mut self, entropy: Box<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Starts the tracer on the current tokio runtime.
+    ///
+    /// A radio that fails does not fail the start: the tracer tries again, and says so in its
+    /// health.
+    ///
+    /// # Errors
+    ///
+    /// [`TracerError::Log`] if the own keys in the log cannot be read.
+    pub async fn start(self) -> Result<Tracer, TracerError> {
+        let own_keys = self.log.own_keys()?;
+        let reader = self.log.reader();
+        let engine = Engine::new(self.config.clone(), own_keys, self.entropy);
+        let (commands, command_receiver) = mpsc::unbounded_channel();
+        let (health_sender, health) = watch::channel(engine.health());
+        let shell = Shell::new(
+            engine,
+            &self.config.listen,
+            self.radio,
+            self.log,
+            self.clock,
+            health_sender,
+        );
+        Ok(Tracer {
+            commands,
+            health,
+            reader,
+            task: tokio::spawn(shell.run(command_receiver)),
+        })
+    }
+}
+
+impl std::fmt::Debug for TracerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TracerBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The events of a tracer, also as a [`Stream`]. It ends when the tracer does.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Event>);
+
+impl Events {
+    /// The next event; `None` once the tracer has ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}
+
+impl Stream for Events {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+/// A tracer cannot start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TracerError {
+    /// The log cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The last sightings or own keys could not be stored.
+    #[error("{sightings} sightings and the latest own keys could not be stored: {source}")]
+    NotStored {
+        /// Sightings lost.
+        sightings: usize,
+        /// What the log says.
+        source: LogError,
+    },
+    /// The tracer has ended already.
+    #[error("the tracer has ended")]
+    Ended,
+}

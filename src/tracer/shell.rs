@@ -1,0 +1,330 @@
+//! The task behind a tracer: feeds the engine, and carries out what it wants.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::TracerError;
+use crate::advertisement::Advertisement;
+use crate::engine::{Action, Engine, Event, Health};
+use crate::log::{EncounterLog, LogError};
+use crate::protocol::{Protocol, PublishedKey};
+use crate::radio::{Filter, Radio, RadioEvent, RadioEvents, RadioSink};
+use crate::sighting::Sighting;
+use crate::time::{Clock, UtcDay, sleep_until};
+
+/// Frames that may wait for the engine. Chosen: what a hundred neighbours send in ten seconds,
+/// longer than a sync to disk or a call to the system's Bluetooth takes.
+const FRAMES_WAITING_MAX: usize = 4_096;
+
+/// Frames taken between two looks at everything else.
+const FRAMES_AT_ONCE: usize = 256;
+
+/// Sightings held while the log fails. Chosen: some hours of a busy room, about a megabyte.
+const UNSTORED_MAX: usize = 16_384;
+
+/// How long a failed write waits for its next try.
+const STORE_RETRY: Duration = Duration::from_secs(30);
+
+/// What a handle asks of the task.
+pub(super) enum Command {
+    Subscribe(mpsc::Sender<Event>),
+    Release {
+        first: UtcDay,
+        last: UtcDay,
+        reply: oneshot::Sender<Vec<PublishedKey>>,
+    },
+}
+
+pub(super) struct Shell {
+    engine: Engine,
+    filter: Filter,
+    radio: Radio,
+    scanning: bool,
+    sink: RadioSink,
+    frames: RadioEvents,
+    clock: Arc<dyn Clock>,
+    /// Absent only while a blocking task has it, or after that task has died with it.
+    log: Option<EncounterLog>,
+    unstored: VecDeque<Sighting>,
+    keys_unsaved: bool,
+    retry_at: Option<Duration>,
+    subscribers: Vec<Subscriber>,
+    health: watch::Sender<Health>,
+}
+
+struct Subscriber {
+    sender: mpsc::Sender<Event>,
+    missed: u64,
+}
+
+/// What woke the task.
+enum Woken {
+    Command(Command),
+    HandleDropped,
+    Radio(RadioEvent),
+    Time,
+}
+
+impl Shell {
+    pub(super) fn new(
+        engine: Engine,
+        protocols: &[Protocol],
+        radio: Radio,
+        log: EncounterLog,
+        clock: Arc<dyn Clock>,
+        health: watch::Sender<Health>,
+    ) -> Self {
+        let (sink, frames) = RadioSink::new(Arc::clone(&clock), FRAMES_WAITING_MAX);
+        Self {
+            engine,
+            filter: Filter::of(protocols),
+            radio,
+            scanning: false,
+            sink,
+            frames,
+            clock,
+            log: Some(log),
+            unstored: VecDeque::new(),
+            keys_unsaved: false,
+            retry_at: None,
+            subscribers: Vec::new(),
+            health,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+    ) -> Result<(), TracerError> {
+        let now = self.clock.now();
+        if self.radio.advertiser.is_none() {
+            let why = "this radio can only hear";
+            self.engine.advertise_unsupported(now, why);
+        }
+        self.engine.start(now);
+        loop {
+            self.carry_out().await;
+            self.health.send_replace(self.engine.health());
+            match self.wait(&mut commands).await {
+                Woken::Command(command) => self.command(command),
+                Woken::HandleDropped => break,
+                Woken::Radio(event) => self.radio_events(event),
+                Woken::Time => self.engine.tick(self.clock.now()),
+            }
+        }
+        self.engine.stop(self.clock.now());
+        self.carry_out().await;
+        self.health.send_replace(self.engine.health());
+        self.last_try().await
+    }
+
+    async fn wait(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Woken {
+        let deadline = self
+            .engine
+            .next_deadline()
+            .into_iter()
+            .chain(self.retry_at)
+            .min();
+        let clock = Arc::clone(&self.clock);
+        let time = async {
+            match deadline {
+                Some(deadline) => sleep_until(clock.as_ref(), deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // In this order: a flood of frames must stop neither a command nor a rotation.
+            biased;
+            command = commands.recv() => command.map_or(Woken::HandleDropped, Woken::Command),
+            () = time => Woken::Time,
+            // Never `None`: this task holds a sink itself.
+            Some(event) = self.frames.next() => Woken::Radio(event),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Subscribe(sender) => {
+                let mut subscriber = Subscriber { sender, missed: 0 };
+                subscriber.tell(&Event::Health(Box::new(self.engine.health())));
+                self.subscribers.push(subscriber);
+            }
+            Command::Release { first, last, reply } => {
+                let published = self.engine.release(self.clock.now(), first, last);
+                // Whoever asked may have gone; the keys are marked all the same.
+                let _ = reply.send(published);
+            }
+        }
+    }
+
+    fn radio_events(&mut self, event: RadioEvent) {
+        self.radio_event(event);
+        for _ in 1..FRAMES_AT_ONCE {
+            match self.frames.try_next() {
+                Some(event) => self.radio_event(event),
+                None => break,
+            }
+        }
+        self.engine.count_losses(self.frames.take_dropped(), 0);
+    }
+
+    fn radio_event(&mut self, event: RadioEvent) {
+        match event {
+            RadioEvent::Heard { at, frame, rssi } => self.engine.heard(at, &frame, rssi),
+            RadioEvent::Adapter(state) => self.engine.adapter(self.clock.now(), state),
+            RadioEvent::Finished => self.tell(&Event::RadioFinished),
+        }
+    }
+
+    async fn carry_out(&mut self) {
+        if self
+            .retry_at
+            .is_some_and(|at| at <= self.clock.now().monotonic)
+        {
+            self.store().await;
+        }
+        while let Some(action) = self.engine.next_action() {
+            match action {
+                Action::Advertise { frame, .. } => self.advertise(&frame).await,
+                Action::StopAdvertising => self.stop_advertising().await,
+                Action::Scan(on) => self.scan(on).await,
+                Action::Store(sightings) => {
+                    self.unstored.extend(sightings);
+                    self.store().await;
+                }
+                Action::SaveKeys => {
+                    self.keys_unsaved = true;
+                    self.store().await;
+                }
+                Action::Purge(today) => self.purge(today).await,
+                Action::Tell(event) => self.tell(&event),
+            }
+        }
+    }
+
+    async fn advertise(&mut self, frame: &Advertisement) {
+        let Some(advertiser) = &mut self.radio.advertiser else {
+            return;
+        };
+        let result = advertiser.advertise(frame).await.map_err(|e| e.to_string());
+        self.engine.advertise_result(self.clock.now(), result);
+    }
+
+    async fn stop_advertising(&mut self) {
+        let Some(advertiser) = &mut self.radio.advertiser else {
+            return;
+        };
+        if let Err(error) = advertiser.stop().await {
+            self.engine
+                .advertise_result(self.clock.now(), Err(error.to_string()));
+        }
+    }
+
+    async fn scan(&mut self, on: bool) {
+        if self.scanning || !on {
+            // Whatever comes of it, the scanner counts as stopped.
+            let _ = self.radio.scanner.stop().await;
+            self.scanning = false;
+        }
+        if on {
+            let started = self
+                .radio
+                .scanner
+                .start(self.filter.clone(), self.sink.clone())
+                .await;
+            self.scanning = started.is_ok();
+            let result = started.map_err(|e| e.to_string());
+            self.engine.scan_result(self.clock.now(), result);
+        }
+    }
+
+    /// Stores what waits to be stored; on failure it goes on waiting.
+    async fn store(&mut self) {
+        self.retry_at = None;
+        let result = self.store_once().await;
+        let now = self.clock.now();
+        if result.is_err() {
+            self.retry_at = Some(now.monotonic.saturating_add(STORE_RETRY));
+            let surplus = self.unstored.len().saturating_sub(UNSTORED_MAX);
+            self.unstored.drain(..surplus);
+            self.engine.count_losses(0, surplus as u64);
+        }
+        self.engine
+            .log_result(now, result.map_err(|e| e.to_string()));
+    }
+
+    async fn store_once(&mut self) -> Result<(), LogError> {
+        if self.keys_unsaved {
+            let keys: Vec<_> = self
+                .engine
+                .own_keys()
+                .iter()
+                .map(|key| key.to_stored())
+                .collect();
+            self.with_log(move |log| log.save_stored_keys(&keys))
+                .await?;
+            self.keys_unsaved = false;
+        }
+        if !self.unstored.is_empty() {
+            let batch: Vec<Sighting> = self.unstored.iter().cloned().collect();
+            self.with_log(move |log| log.append(&batch)).await?;
+            self.unstored.clear();
+        }
+        Ok(())
+    }
+
+    async fn purge(&mut self, today: UtcDay) {
+        let result = self.with_log(move |log| log.purge(today).map(drop)).await;
+        let now = self.clock.now();
+        self.engine
+            .log_result(now, result.map_err(|e| e.to_string()));
+    }
+
+    /// Runs `work` on the log where it may block.
+    async fn with_log(
+        &mut self,
+        work: impl FnOnce(&mut EncounterLog) -> Result<(), LogError> + Send + 'static,
+    ) -> Result<(), LogError> {
+        let mut log = self.log.take().ok_or(LogError::WriterDied)?;
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&mut log);
+            (log, result)
+        });
+        let (log, result) = task.await.map_err(|_| LogError::WriterDied)?;
+        self.log = Some(log);
+        result
+    }
+
+    /// At the end, what could not be stored before is tried once more, and then told.
+    async fn last_try(mut self) -> Result<(), TracerError> {
+        let sightings = self.unstored.len();
+        self.store_once()
+            .await
+            .map_err(|source| TracerError::NotStored { sightings, source })
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.subscribers
+            .retain_mut(|subscriber| subscriber.tell(event));
+    }
+}
+
+impl Subscriber {
+    /// Passes `event` on, or counts it as missed; tells whether anybody listens still.
+    fn tell(&mut self, event: &Event) -> bool {
+        if self.missed > 0 && self.sender.try_send(Event::Missed(self.missed)).is_ok() {
+            self.missed = 0;
+        }
+        match self.sender.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.missed += 1;
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
+}
