@@ -24,7 +24,6 @@ use std::time::Duration;
 
 use super::{Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};
 use crate::advertisement::Advertisement;
-use crate::entropy::{Entropy, SeededEntropy};
 use crate::sighting::Rssi;
 use crate::time::{Clock, Moment, sleep_until};
 
@@ -95,7 +94,7 @@ impl Air {
     /// Air in which `clock` tells the time.
     pub fn new(config: AirConfig, clock: Arc<dyn Clock>) -> Self {
         let world = World {
-            random: Random(SeededEntropy::new(config.seed)),
+            random: Random(config.seed),
             config,
             devices: Vec::new(),
             driven: false,
@@ -297,16 +296,18 @@ impl World {
     }
 }
 
-/// Random numbers of the air.
-struct Random(SeededEntropy);
+/// Random numbers of the air: SplitMix64 (Steele, Lea and Flood, 2014), which is fast and good
+/// enough for noise.
+struct Random(u64);
 
 impl Random {
     /// Uniform in 0..1.
     fn uniform(&mut self) -> f64 {
-        let mut bytes = [0; 8];
-        // A seeded source never fails.
-        let _ = self.0.fill(&mut bytes);
-        (u64::from_le_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Normal, mean 0 and deviation 1: the sum of twelve uniforms, less six.
