@@ -5,6 +5,7 @@ mod codec;
 mod crypto;
 pub mod entropy;
 pub mod protocol;
+pub mod publication;
 pub mod radio;
 mod secret;
 pub mod sighting;
