@@ -7,7 +7,7 @@ use aes::Aes128;
 use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
 use ring::rand::SecureRandom;
 use ring::signature::KeyPair;
-use ring::{aead, digest, hkdf, rand, signature};
+use ring::{aead, agreement, digest, hkdf, rand, signature};
 
 use crate::secret::Secret;
 
@@ -129,6 +129,17 @@ pub(crate) fn ecdsa_p256_verify(public_key: &[u8; 65], message: &[u8], signature
     signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key)
         .verify(message, signature)
         .is_ok()
+}
+
+/// Whether `point` (65 bytes, uncompressed) lies on P-256. ring checks a point only where it is used,
+/// so it is used: in a key agreement whose result is thrown away.
+pub(crate) fn p256_point_is_valid(point: &[u8; 65]) -> Result<bool, CryptoError> {
+    let ours = agreement::EphemeralPrivateKey::generate(
+        &agreement::ECDH_P256,
+        &rand::SystemRandom::new(),
+    )?;
+    let theirs = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, point);
+    Ok(agreement::agree_ephemeral(ours, &theirs, |_| ()).is_ok())
 }
 
 /// An ECDSA P-256 key pair.
@@ -253,5 +264,19 @@ mod tests {
             b"message",
             &signature
         ));
+    }
+
+    #[test]
+    fn a_point_off_the_curve_is_known() {
+        let pkcs8 = EcdsaP256KeyPair::generate_pkcs8().unwrap();
+        let mut point = EcdsaP256KeyPair::from_pkcs8(&pkcs8)
+            .unwrap()
+            .public_key()
+            .unwrap();
+        assert!(p256_point_is_valid(&point).unwrap());
+        point[64] ^= 1;
+        assert!(!p256_point_is_valid(&point).unwrap());
+        assert!(!p256_point_is_valid(&[4; 65]).unwrap());
+        assert!(!p256_point_is_valid(&[0; 65]).unwrap());
     }
 }

@@ -8,6 +8,7 @@ pub mod entropy;
 pub mod exposure;
 pub mod log;
 pub mod protocol;
+pub mod publication;
 pub mod radio;
 mod secret;
 pub mod sighting;

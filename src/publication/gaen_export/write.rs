@@ -1,0 +1,345 @@
+//! Writing an export by the rules of Google's server (google/exposure-notifications-server,
+//! `internal/export/exportfile.go`).
+
+use std::collections::HashSet;
+
+use prost::Message;
+
+use super::proto::{
+    SignatureInfo, TekSignature, TekSignatureList, TemporaryExposureKey, TemporaryExposureKeyExport,
+};
+use super::{HEADER, KeyList, SIGNATURES_MAX, archive};
+use crate::entropy::{Entropy, EntropyError};
+use crate::protocol::InvalidKey;
+use crate::protocol::gaen::DiagnosisKey;
+use crate::publication::signature::{KeyError, SigningKey};
+use crate::time::{IntervalNumber, Timestamp};
+
+/// The keys that one file is written with: Google's server's limit, so that every reader takes it.
+const WRITTEN_KEYS_MAX: usize = 500_000;
+
+/// The bytes of a region or of a part of a key's name. Chosen: a country's code has two, a bundle's
+/// name tens; what is longer is a mistake.
+const TEXT_BYTES_MAX: usize = 255;
+
+/// How an export is written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ExportOptions {
+    /// Where the keys come from, mostly a country's two letters.
+    pub region: String,
+    /// The first moment of the keys' publication window.
+    pub start: Timestamp,
+    /// The end of the keys' publication window. Android knows a file by its window: of several files
+    /// of one window, Google's server ends each a second later than the one before.
+    pub end: Timestamp,
+    /// Random keys to hide how few are real.
+    pub padding: Padding,
+}
+
+impl ExportOptions {
+    /// An export of `region` for the window from `start` to `end`, with the default padding.
+    pub fn new(region: impl Into<String>, start: Timestamp, end: Timestamp) -> Self {
+        Self {
+            region: region.into(),
+            start,
+            end,
+            padding: Padding::default(),
+        }
+    }
+}
+
+/// How many keys a file is filled up to with random ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Padding {
+    /// Keys that a file has at least.
+    pub min_keys: usize,
+    /// Up to so many more, drawn anew for each file, so that its size does not say whether it was
+    /// filled up.
+    pub extra_max: usize,
+}
+
+impl Padding {
+    /// No padding. The size of a file then tells how many people reported.
+    pub const NONE: Self = Self {
+        min_keys: 0,
+        extra_max: 0,
+    };
+}
+
+/// Google's server's: 1000 keys (EXPORT_FILE_MIN_RECORDS) and 0 to 99 more
+/// (EXPORT_FILE_PADDING_RANGE).
+impl Default for Padding {
+    fn default() -> Self {
+        Self {
+            min_keys: 1000,
+            extra_max: 99,
+        }
+    }
+}
+
+/// An export that cannot be written.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportWriteError {
+    /// The window ends before it begins.
+    #[error("expected the window to end at or after {start}, got {end}")]
+    EndBeforeStart {
+        /// Its start.
+        start: Timestamp,
+        /// Its end.
+        end: Timestamp,
+    },
+    /// The same key twice, in one list or in both.
+    #[error("expected every key once, got one again among the {list}s")]
+    KeyRepeated {
+        /// The list in which it stands again.
+        list: KeyList,
+    },
+    /// A key that no reader would take.
+    #[error("{list} {index}: {source}")]
+    InvalidKey {
+        /// The list it stands in.
+        list: KeyList,
+        /// Its place there in the order of key bytes, padding included, from 0.
+        index: usize,
+        /// The rule it breaks.
+        source: InvalidKey,
+    },
+    /// More keys than 500,000, padding included.
+    #[error("expected at most {WRITTEN_KEYS_MAX} keys a file, got {got}: use more files")]
+    TooManyKeys {
+        /// How many.
+        got: usize,
+    },
+    /// No signing key, or more than [`SIGNATURES_MAX`].
+    #[error("expected 1 to {SIGNATURES_MAX} signing keys, got {got}")]
+    Signers {
+        /// How many.
+        got: usize,
+    },
+    /// A region or a part of a key's name of more than 255 bytes.
+    #[error("expected a {field} of at most {TEXT_BYTES_MAX} bytes, got {got}")]
+    TextTooLong {
+        /// What it is.
+        field: &'static str,
+        /// Bytes it has.
+        got: usize,
+    },
+    /// No random numbers.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// No signature.
+    #[error("the file could not be signed: {0}")]
+    Signing(#[from] KeyError),
+    /// No zip.
+    #[error("the zip could not be written")]
+    Zip,
+}
+
+/// The keys of one export and how to write them.
+///
+/// When a key may be published is the authority's to decide, and not checked here: one whose validity
+/// has not ended, plus the two hours within which a late clock still matches it, lets anyone who reads
+/// the file pass for the patient. Google's server waits out both before it exports a key.
+#[derive(Clone, Debug)]
+pub struct ExportWriter {
+    options: ExportOptions,
+    keys: Vec<DiagnosisKey>,
+    revised_keys: Vec<DiagnosisKey>,
+}
+
+impl ExportWriter {
+    /// An export without keys.
+    pub fn new(options: ExportOptions) -> Self {
+        Self {
+            options,
+            keys: Vec::new(),
+            revised_keys: Vec::new(),
+        }
+    }
+
+    /// Adds keys that have not been published before.
+    #[must_use]
+    pub fn keys(mut self, keys: impl IntoIterator<Item = DiagnosisKey>) -> Self {
+        self.keys.extend(keys);
+        self
+    }
+
+    /// Adds keys that an earlier file published with another report type.
+    #[must_use]
+    pub fn revised_keys(mut self, keys: impl IntoIterator<Item = DiagnosisKey>) -> Self {
+        self.revised_keys.extend(keys);
+        self
+    }
+
+    /// The zip: keys in the order of their bytes, which tells nothing of who sent them together;
+    /// batch 1 of 1; a signature by each of `signers`, the newest first.
+    ///
+    /// Padding copies all but the bytes from a real key drawn at random. A file without new keys is
+    /// not padded, for there is nothing to copy, and neither are the revised keys: readers would see
+    /// that padding there revises nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportWriteError`], by name.
+    pub fn write(
+        self,
+        signers: &[&SigningKey],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<u8>, ExportWriteError> {
+        self.check(signers)?;
+        let Self {
+            options,
+            mut keys,
+            mut revised_keys,
+        } = self;
+        pad(&mut keys, options.padding, entropy)?;
+        let got = keys.len().saturating_add(revised_keys.len());
+        if got > WRITTEN_KEYS_MAX {
+            return Err(ExportWriteError::TooManyKeys { got });
+        }
+        keys.sort_unstable_by_key(|key| *key.key());
+        revised_keys.sort_unstable_by_key(|key| *key.key());
+        refuse_repeated(&keys, &revised_keys)?;
+        let message = TemporaryExposureKeyExport {
+            start_timestamp: Some(options.start.unix_seconds()),
+            end_timestamp: Some(options.end.unix_seconds()),
+            region: Some(options.region),
+            batch_num: Some(1),
+            batch_size: Some(1),
+            signature_infos: signers.iter().map(|signer| info(signer)).collect(),
+            keys: messages(&keys, KeyList::New)?,
+            revised_keys: messages(&revised_keys, KeyList::Revised)?,
+        };
+        let bin = [HEADER.as_slice(), &message.encode_to_vec()].concat();
+        let sig = sign(&bin, signers)?;
+        archive::pack(&bin, &sig).map_err(|_| ExportWriteError::Zip)
+    }
+
+    fn check(&self, signers: &[&SigningKey]) -> Result<(), ExportWriteError> {
+        let (start, end) = (self.options.start, self.options.end);
+        if end < start {
+            return Err(ExportWriteError::EndBeforeStart { start, end });
+        }
+        if !(1..=SIGNATURES_MAX).contains(&signers.len()) {
+            let got = signers.len();
+            return Err(ExportWriteError::Signers { got });
+        }
+        let names = signers
+            .iter()
+            .map(|signer| signer.verification_key().name());
+        let texts = names
+            .flat_map(|name| [("key id", &name.id), ("key version", &name.version)])
+            .filter_map(|(field, text)| text.as_ref().map(|text| (field, text.len())))
+            .chain([("region", self.options.region.len())]);
+        for (field, got) in texts {
+            if got > TEXT_BYTES_MAX {
+                return Err(ExportWriteError::TextTooLong { field, got });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn info(signer: &SigningKey) -> SignatureInfo {
+    signer.verification_key().name().into()
+}
+
+fn sign(bin: &[u8], signers: &[&SigningKey]) -> Result<Vec<u8>, KeyError> {
+    let mut signatures = Vec::with_capacity(signers.len());
+    for signer in signers {
+        signatures.push(TekSignature {
+            signature_info: Some(info(signer)),
+            batch_num: Some(1),
+            batch_size: Some(1),
+            signature: Some(signer.sign(bin)?),
+        });
+    }
+    Ok(TekSignatureList { signatures }.encode_to_vec())
+}
+
+fn messages(
+    keys: &[DiagnosisKey],
+    list: KeyList,
+) -> Result<Vec<TemporaryExposureKey>, ExportWriteError> {
+    let message = |(index, key)| {
+        TemporaryExposureKey::try_from(key).map_err(|source| ExportWriteError::InvalidKey {
+            list,
+            index,
+            source,
+        })
+    };
+    keys.iter().enumerate().map(message).collect()
+}
+
+/// A key that is new and revised at once would say two things of one person.
+fn refuse_repeated(
+    keys: &[DiagnosisKey],
+    revised_keys: &[DiagnosisKey],
+) -> Result<(), ExportWriteError> {
+    let mut seen = HashSet::with_capacity(keys.len() + revised_keys.len());
+    for (list, keys) in [(KeyList::New, keys), (KeyList::Revised, revised_keys)] {
+        if !keys.iter().all(|key| seen.insert(key.key())) {
+            return Err(ExportWriteError::KeyRepeated { list });
+        }
+    }
+    Ok(())
+}
+
+/// Fills `keys` up with random ones that look like them.
+fn pad(
+    keys: &mut Vec<DiagnosisKey>,
+    padding: Padding,
+    entropy: &mut dyn Entropy,
+) -> Result<(), ExportWriteError> {
+    let real = keys.len();
+    if real == 0 {
+        return Ok(());
+    }
+    let extra = below(padding.extra_max.saturating_add(1), entropy)?;
+    let target = padding.min_keys.saturating_add(extra);
+    if real >= target {
+        return Ok(());
+    }
+    // Before a single key is drawn: a number typed wrong must not fill the memory.
+    if target > WRITTEN_KEYS_MAX {
+        return Err(ExportWriteError::TooManyKeys { got: target });
+    }
+    while keys.len() < target {
+        let Some(model) = keys.get(below(real, entropy)?) else {
+            return Ok(());
+        };
+        let filling = look_alike(model, entropy)?;
+        keys.push(filling);
+    }
+    Ok(())
+}
+
+fn look_alike(
+    model: &DiagnosisKey,
+    entropy: &mut dyn Entropy,
+) -> Result<DiagnosisKey, ExportWriteError> {
+    let mut bytes = [0; 16];
+    entropy.fill(&mut bytes)?;
+    let start = IntervalNumber(model.rolling_start().0);
+    let mut key = DiagnosisKey::new(bytes, start, model.rolling_period()).map_err(|source| {
+        ExportWriteError::InvalidKey {
+            list: KeyList::New,
+            index: 0,
+            source,
+        }
+    })?;
+    key.transmission_risk = model.transmission_risk;
+    key.report_type = model.report_type;
+    key.days_since_onset = model.days_since_onset;
+    Ok(key)
+}
+
+/// A random number below `bound`, which must not be 0. The remainder of 64 random bits favours the
+/// low numbers by less than one part in 2^44 for the bounds used here.
+fn below(bound: usize, entropy: &mut dyn Entropy) -> Result<usize, EntropyError> {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes)?;
+    Ok((u64::from_le_bytes(bytes) % bound.max(1) as u64) as usize)
+}
