@@ -5,6 +5,15 @@
 //! demonstrations, [`replay`] a recorded one. An app whose operating system owns Bluetooth
 //! implements the two traits.
 
+#[cfg(all(feature = "ble", target_os = "linux"))]
+pub mod bluez;
+#[cfg(feature = "ble")]
+pub mod btleplug;
+#[cfg(feature = "ble")]
+mod join;
+#[cfg(feature = "ble")]
+mod system;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +27,9 @@ use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16, u
 use crate::protocol::Protocol;
 use crate::sighting::Rssi;
 use crate::time::{Clock, Moment};
+
+#[cfg(feature = "ble")]
+pub use self::system::{SystemOptions, system};
 
 /// Hears advertisements.
 pub trait Scanner: Send + 'static {
@@ -130,11 +142,15 @@ impl<A: Advertiser> DynAdvertiser for A {
 
 /// What a scanner reports.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum RadioEvent {
+#[non_exhaustive]
+pub enum RadioEvent {
     /// A frame was heard.
     Heard {
+        /// When, on the tracer's clock.
         at: Moment,
+        /// The frame.
         frame: Advertisement,
+        /// Its strength, if the radio measured one.
         rssi: Option<Rssi>,
     },
     /// The adapter has changed.
@@ -165,11 +181,10 @@ pub struct RadioSink {
 }
 
 impl RadioSink {
-    pub(crate) fn new(
-        clock: Arc<dyn Clock>,
-        capacity: usize,
-    ) -> (Self, mpsc::Receiver<RadioEvent>) {
-        let (queue, receiver) = mpsc::channel(capacity);
+    /// A queue of `capacity` events, at least 1, and its end. The tracer makes its own; this is for
+    /// who tries a [`Scanner`] without one.
+    pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> (Self, mpsc::Receiver<RadioEvent>) {
+        let (queue, receiver) = mpsc::channel(capacity.max(1));
         let sink = Self {
             queue,
             clock,
@@ -193,6 +208,12 @@ impl RadioSink {
         self.put(RadioEvent::Adapter(state));
     }
 
+    /// A frame may have been on the air that the radio could not keep up to read. It is counted with
+    /// those dropped.
+    pub fn missed(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Nothing more will come, as at the end of a recording.
     pub fn finished(&self) {
         self.put(RadioEvent::Finished);
@@ -213,14 +234,14 @@ impl RadioSink {
         self.queue.is_closed()
     }
 
-    /// Events dropped so far because the tracer did not keep up.
-    pub(crate) fn dropped(&self) -> u64 {
+    /// Events dropped so far because radio or tracer did not keep up.
+    pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
     fn put(&self, event: RadioEvent) {
         if self.queue.try_send(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.missed();
         }
     }
 }
