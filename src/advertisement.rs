@@ -16,13 +16,13 @@ pub const ADVERTISEMENT_BYTES_MAX: usize = 31;
 /// for `base + (uuid16 << 96)`.
 const BASE_UUID: u128 = 0x0000_0000_0000_1000_8000_0080_5F9B_34FB;
 
-const FLAGS: u8 = 0x01;
-const INCOMPLETE_UUIDS_16: u8 = 0x02;
-const COMPLETE_UUIDS_16: u8 = 0x03;
-const INCOMPLETE_UUIDS_128: u8 = 0x06;
-const COMPLETE_UUIDS_128: u8 = 0x07;
-const SERVICE_DATA_16: u8 = 0x16;
-const MANUFACTURER_DATA: u8 = 0xFF;
+pub(crate) const FLAGS: u8 = 0x01;
+pub(crate) const INCOMPLETE_UUIDS_16: u8 = 0x02;
+pub(crate) const COMPLETE_UUIDS_16: u8 = 0x03;
+pub(crate) const INCOMPLETE_UUIDS_128: u8 = 0x06;
+pub(crate) const COMPLETE_UUIDS_128: u8 = 0x07;
+pub(crate) const SERVICE_DATA_16: u8 = 0x16;
+pub(crate) const MANUFACTURER_DATA: u8 = 0xFF;
 
 /// The full form of a 16-bit UUID.
 pub const fn uuid_from_u16(uuid16: u16) -> Uuid {

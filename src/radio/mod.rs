@@ -12,10 +12,20 @@ use std::pin::Pin;
 use uuid::Uuid;
 
 pub mod air;
+#[cfg(all(feature = "ble", target_os = "linux"))]
+pub mod bluez;
+#[cfg(feature = "ble")]
+pub mod btleplug;
+#[cfg(feature = "ble")]
+mod join;
 mod queue;
 pub mod replay;
+#[cfg(feature = "ble")]
+mod system;
 
 pub use queue::{AdapterState, RadioEvent, RadioEvents, RadioSink};
+#[cfg(feature = "ble")]
+pub use system::{SystemOptions, system};
 
 use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16, uuid_to_u16};
 use crate::protocol::Protocol;

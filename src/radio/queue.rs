@@ -88,6 +88,12 @@ impl RadioSink {
         self.put(RadioEvent::Adapter(state));
     }
 
+    /// A frame may have been on the air that the radio could not keep up to read; it is counted with
+    /// those dropped.
+    pub fn missed(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Nothing more will come, as at the end of a recording.
     pub fn finished(&self) {
         self.put(RadioEvent::Finished);
@@ -105,7 +111,7 @@ impl RadioSink {
 
     fn put(&self, event: RadioEvent) {
         if self.queue.try_send(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.missed();
         }
     }
 }

@@ -1,0 +1,265 @@
+//! Advertising through BlueZ, the Bluetooth daemon of Linux.
+//!
+//! A program hands BlueZ an object of interface `org.bluez.LEAdvertisement1`, which BlueZ reads once
+//! and advertises until it is told to stop or the program leaves the bus.
+
+mod bus;
+mod payload;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dbus::arg::PropMap;
+use dbus::channel::MatchingReceiver;
+use dbus::message::MatchRule;
+use dbus::{MethodErr, Path};
+use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
+
+use self::bus::{ADVERTISING, radio_error};
+pub(super) use self::bus::{Adapter, Bus, Presence, choose};
+use self::payload::Payload;
+use super::{Advertiser, RadioError, SystemOptions};
+use crate::advertisement::Advertisement;
+
+/// GAEN's advertising interval, 200 to 270 ms (Exposure Notification Bluetooth Specification v1.2,
+/// "Broadcasting Behavior"); Bluezone names none. BlueZ before 5.77 heeds it only if started with
+/// `--experimental`, and takes 1.28 s otherwise.
+const INTERVAL_MS: (u32, u32) = (200, 270);
+
+/// Advertises through BlueZ, non-connectable (`Type = "broadcast"`).
+///
+/// The kernel gives every broadcast a non-resolvable private address of its own, fresh with each
+/// [`advertise`](Advertiser::advertise). That holds unless `Privacy` is switched on in BlueZ's
+/// `main.conf`: broadcasts have a resolvable address then that outlives the frame, so that
+/// identifiers can be linked by it. It has to stay off on a machine that traces contacts.
+///
+/// Dropped without [`stop`](Advertiser::stop), it leaves the bus, whereupon BlueZ ends the
+/// advertisement; only `stop` waits for that.
+pub struct BluezAdvertiser {
+    adapter: Path<'static>,
+    /// Opened when first needed, and anew after the bus or BlueZ have failed us.
+    session: Option<Session>,
+    /// Numbers the objects, so that no two advertisements share a path.
+    objects: u64,
+}
+
+impl BluezAdvertiser {
+    /// Advertises on the adapter that `options` name, or else on the first that is switched on.
+    ///
+    /// # Errors
+    ///
+    /// [`RadioError`]; [`RadioError::Unsupported`] if the adapter cannot advertise.
+    pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
+        let bus = Bus::open().await?;
+        let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+        if !adapter.advertises {
+            return Err(RadioError::Unsupported {
+                why: "the Bluetooth adapter cannot advertise",
+            });
+        }
+        Ok(Self::on(&adapter))
+    }
+
+    pub(super) fn on(adapter: &Adapter) -> Self {
+        Self {
+            adapter: adapter.path.clone(),
+            session: None,
+            objects: 0,
+        }
+    }
+
+    async fn register(&mut self, payload: Payload) -> Result<(), RadioError> {
+        self.objects += 1;
+        let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
+        let adapter = self.adapter.clone();
+        let session = self.session().await?;
+        // An adapter that is off takes the advertisement and says nothing, to advertise it once on.
+        session.bus.require_powered(&adapter).await?;
+        session.register(&adapter, object, payload).await
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, RadioError> {
+        let session = match self.session.take() {
+            Some(session) if !session.bus.is_lost() => session,
+            _ => Session::open().await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Ends what is advertised. Whatever happens, it is not after this: if BlueZ does not say that it
+    /// has unregistered the advertisement, the connection is closed, and the advertisement goes with
+    /// it.
+    async fn end(&mut self) -> Result<(), RadioError> {
+        let Some(session) = &mut self.session else {
+            return Ok(());
+        };
+        let ended = session.unregister(&self.adapter).await;
+        if ended.is_err() {
+            self.disconnect().await;
+        }
+        ended
+    }
+
+    async fn disconnect(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.bus.close().await;
+        }
+    }
+}
+
+impl Advertiser for BluezAdvertiser {
+    async fn advertise(&mut self, frame: &Advertisement) -> Result<(), RadioError> {
+        // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
+        // steps, whereas a change is a signal that it may refuse without a word, the old identifier
+        // staying on the air. Either way the address changes with the payload. The silence between
+        // is some 0.1 seconds.
+        //
+        // A failure to end is none to begin: the connection has been closed then, and the next is
+        // opened behind it on the same bus.
+        let _ = self.end().await;
+        let registered = self.register(Payload::of(frame)?).await;
+        if registered.is_err() {
+            // A registration that was not answered in time may still succeed unseen.
+            self.disconnect().await;
+        }
+        registered
+    }
+
+    async fn stop(&mut self) -> Result<(), RadioError> {
+        let ended = self.end().await;
+        self.disconnect().await;
+        ended
+    }
+}
+
+impl std::fmt::Debug for BluezAdvertiser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BluezAdvertiser")
+            .field("adapter", &&*self.adapter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A connection that serves advertisement objects to BlueZ.
+struct Session {
+    bus: Bus,
+    objects: Arc<Mutex<Crossroads>>,
+    interface: IfaceToken<Payload>,
+    /// What is registered, or may be.
+    current: Option<Path<'static>>,
+}
+
+impl Session {
+    async fn open() -> Result<Self, RadioError> {
+        let bus = Bus::open().await?;
+        let mut objects = Crossroads::new();
+        let interface = objects.register("org.bluez.LEAdvertisement1", describe);
+        let objects = Arc::new(Mutex::new(objects));
+        let served = Arc::clone(&objects);
+        bus.connection().start_receive(
+            MatchRule::new_method_call(),
+            Box::new(move |message, connection| {
+                let mut objects = served.lock().unwrap_or_else(PoisonError::into_inner);
+                // It fails for other messages than calls, and none comes here.
+                let _ = objects.handle_message(message, connection);
+                true
+            }),
+        );
+        Ok(Self {
+            bus,
+            objects,
+            interface,
+            current: None,
+        })
+    }
+
+    async fn register(
+        &mut self,
+        adapter: &Path<'static>,
+        object: Path<'static>,
+        payload: Payload,
+    ) -> Result<(), RadioError> {
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(object.clone(), &[self.interface], payload);
+        // Noted before the call: if the caller gives up waiting, it is unregistered all the same.
+        self.current = Some(object.clone());
+        let options = PropMap::new();
+        let method = "RegisterAdvertisement";
+        self.bus
+            .call::<()>(adapter, ADVERTISING, method, (object, options))
+            .await
+            .map_err(radio_error)
+    }
+
+    async fn unregister(&mut self, adapter: &Path<'static>) -> Result<(), RadioError> {
+        let Some(object) = self.current.clone() else {
+            return Ok(());
+        };
+        let answer = self
+            .bus
+            .call::<()>(
+                adapter,
+                ADVERTISING,
+                "UnregisterAdvertisement",
+                (object.clone(),),
+            )
+            .await;
+        match answer {
+            Err(error) if !is_gone_already(&error) => return Err(radio_error(error)),
+            Ok(()) | Err(_) => {}
+        }
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove::<Payload>(&object);
+        self.current = None;
+        Ok(())
+    }
+}
+
+/// Whether BlueZ does not know the advertisement, or is not there at all, or not the adapter.
+fn is_gone_already(error: &dbus::Error) -> bool {
+    matches!(
+        error.name(),
+        Some(
+            "org.bluez.Error.DoesNotExist"
+                | "org.freedesktop.DBus.Error.ServiceUnknown"
+                | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                | "org.freedesktop.DBus.Error.UnknownObject"
+        )
+    )
+}
+
+/// `org.bluez.LEAdvertisement1`, as BlueZ's `doc/advertising-api.txt` has it.
+fn describe(interface: &mut IfaceBuilder<Payload>) {
+    // BlueZ says that it has dropped the advertisement. The scanner reports why: the adapter has gone.
+    interface.method("Release", (), (), |_, _, ()| Ok(()));
+    interface
+        .property("Type")
+        .get(|_, _| Ok("broadcast".to_owned()));
+    interface
+        .property("MinInterval")
+        .get(|_, _| Ok(INTERVAL_MS.0));
+    interface
+        .property("MaxInterval")
+        .get(|_, _| Ok(INTERVAL_MS.1));
+    interface
+        .property("ServiceUUIDs")
+        .get(|_, payload| unless_empty(&payload.services, payload.services.is_empty()));
+    interface
+        .property("ServiceData")
+        .get(|_, payload| unless_empty(&payload.service_data, payload.service_data.is_empty()));
+    interface.property("ManufacturerData").get(|_, payload| {
+        let empty = payload.manufacturer_data.is_empty();
+        unless_empty(&payload.manufacturer_data, empty)
+    });
+}
+
+/// A property that is left out where there is nothing in it.
+fn unless_empty<T: Clone>(value: &T, empty: bool) -> Result<T, MethodErr> {
+    if empty {
+        return Err(MethodErr::failed("not set"));
+    }
+    Ok(value.clone())
+}

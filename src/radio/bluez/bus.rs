@@ -1,0 +1,372 @@
+//! A connection of our own to the system bus, and what `bluetoothd` says there of its adapters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbus::Path;
+use dbus::arg::{AppendAll, PropMap, ReadAll, prop_cast};
+use dbus::channel::MatchingReceiver;
+use dbus::message::MatchRule;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
+use dbus::nonblock::{Proxy, SyncConnection};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::super::RadioError;
+
+pub(super) const BLUEZ: &str = "org.bluez";
+pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
+const ADAPTER: &str = "org.bluez.Adapter1";
+
+/// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
+/// on an emulated machine under load; a controller that has hung answers never.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection to the system bus. Dropping it closes the connection, whereupon BlueZ ends all that
+/// was registered over it.
+pub(crate) struct Bus {
+    connection: Arc<SyncConnection>,
+    io: JoinHandle<()>,
+    here: Arc<watch::Sender<bool>>,
+}
+
+impl Bus {
+    /// Connects.
+    pub(crate) async fn open() -> Result<Self, RadioError> {
+        // libdbus connects and greets the bus synchronously.
+        let opened = tokio::task::spawn_blocking(dbus_tokio::connection::new_system_sync);
+        let (io, connection) = opened
+            .await
+            .map_err(|error| RadioError::System(error.to_string()))?
+            .map_err(|error| RadioError::NoService(text(&error)))?;
+        let here = Arc::new(watch::Sender::new(true));
+        let gone = Arc::clone(&here);
+        let io = tokio::spawn(async move {
+            // Ends when the bus has gone, and whoever calls over it is told so then.
+            io.await;
+            gone.send_replace(false);
+        });
+        Ok(Self {
+            connection,
+            io,
+            here,
+        })
+    }
+
+    /// Leaves the bus, and has left it on return.
+    pub(super) async fn close(mut self) {
+        self.io.abort();
+        // It ends in having been aborted, or has ended before.
+        let _ = (&mut self.io).await;
+    }
+
+    /// Whether the bus has gone. A connection does not come back.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.io.is_finished()
+    }
+
+    pub(super) fn connection(&self) -> &SyncConnection {
+        &self.connection
+    }
+
+    /// Calls a method of BlueZ.
+    pub(super) async fn call<R: ReadAll + 'static>(
+        &self,
+        path: &Path<'static>,
+        interface: &'static str,
+        method: &'static str,
+        args: impl AppendAll,
+    ) -> Result<R, dbus::Error> {
+        self.at(path).method_call(interface, method, args).await
+    }
+
+    /// The adapters there are, by name.
+    pub(crate) async fn adapters(&self) -> Result<Vec<Adapter>, RadioError> {
+        let root = Path::from("/");
+        let objects = self.at(&root).get_managed_objects().await;
+        let mut adapters: Vec<_> = objects
+            .map_err(radio_error)?
+            .into_iter()
+            .filter_map(|(path, interfaces)| {
+                let properties = interfaces.get(ADAPTER)?;
+                let advertises = interfaces.contains_key(ADVERTISING);
+                Adapter::new(path, properties, advertises)
+            })
+            .collect();
+        adapters.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(adapters)
+    }
+
+    /// Whether the adapter at `path` is switched on.
+    pub(crate) async fn require_powered(&self, path: &Path<'static>) -> Result<(), RadioError> {
+        match self.at(path).get::<bool>(ADAPTER, "Powered").await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RadioError::AdapterOff),
+            Err(error) => Err(match radio_error(error) {
+                // Nobody at this path speaks of power, so it is no adapter any more.
+                RadioError::Unsupported { .. } => RadioError::NoAdapter,
+                error => error,
+            }),
+        }
+    }
+
+    /// Follows whether the adapter at `path` is there: `bluetoothd` may stop, an adapter be unplugged,
+    /// the bus itself go. btleplug reports none of these.
+    pub(crate) async fn follow(&self, path: &Path<'static>) -> Result<Presence, RadioError> {
+        self.follow_owner().await?;
+        self.follow_adapter(path, "InterfacesAdded", true).await?;
+        self.follow_adapter(path, "InterfacesRemoved", false)
+            .await?;
+        Ok(Presence(self.here.subscribe()))
+    }
+
+    async fn follow_owner(&self) -> Result<(), RadioError> {
+        let rule = "type='signal',sender='org.freedesktop.DBus',\
+                    interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'";
+        let added = self.connection.add_match_no_cb(rule).await;
+        added.map_err(radio_error)?;
+        let here = Arc::clone(&self.here);
+        self.connection.start_receive(
+            MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged"),
+            Box::new(move |message, _| {
+                if let (Some(BLUEZ), _, Some(owner)) = message.get3::<&str, &str, &str>() {
+                    here.send_replace(!owner.is_empty());
+                }
+                true
+            }),
+        );
+        Ok(())
+    }
+
+    async fn follow_adapter(
+        &self,
+        path: &Path<'static>,
+        member: &'static str,
+        becomes: bool,
+    ) -> Result<(), RadioError> {
+        const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
+        // The bus itself sorts out the signals of every device that is found.
+        let rule = format!(
+            "type='signal',sender='{BLUEZ}',interface='{OBJECTS}',member='{member}',arg0path='{path}'"
+        );
+        let added = self.connection.add_match_no_cb(&rule).await;
+        added.map_err(radio_error)?;
+        let (path, here) = (path.clone(), Arc::clone(&self.here));
+        self.connection.start_receive(
+            MatchRule::new_signal(OBJECTS, member),
+            Box::new(move |message, _| {
+                if message.get1::<Path<'_>>().is_some_and(|at| at == path) {
+                    here.send_replace(becomes);
+                }
+                true
+            }),
+        );
+        Ok(())
+    }
+
+    fn at<'a>(&'a self, path: &'a Path<'static>) -> Proxy<'a, &'a SyncConnection> {
+        Proxy::new(BLUEZ, path, ANSWER_WITHIN, &self.connection)
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        // The task holds the connection open.
+        self.io.abort();
+    }
+}
+
+/// Whether the adapter is there, as it changes.
+pub(crate) struct Presence(watch::Receiver<bool>);
+
+impl Presence {
+    /// Waits for the next change. `true`: the adapter has come, perhaps after having been away
+    /// unseen.
+    pub(crate) async fn changed(&mut self) -> bool {
+        // It fails once the bus has been closed, which is no time to expect the adapter.
+        self.0.changed().await.is_ok() && *self.0.borrow_and_update()
+    }
+}
+
+/// An adapter, as BlueZ describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Adapter {
+    /// Its object.
+    pub(crate) path: Path<'static>,
+    /// Its public address.
+    pub(crate) address: String,
+    /// Whether it is switched on.
+    pub(crate) powered: bool,
+    /// Whether it can advertise.
+    pub(crate) advertises: bool,
+}
+
+impl Adapter {
+    fn new(path: Path<'static>, properties: &PropMap, advertises: bool) -> Option<Self> {
+        Some(Self {
+            path,
+            address: prop_cast::<String>(properties, "Address")?.clone(),
+            powered: *prop_cast::<bool>(properties, "Powered")?,
+            advertises,
+        })
+    }
+
+    /// Its name, such as `hci0`.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Picks the adapter `wanted` by name or address, else the first that is switched on.
+pub(crate) fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
+    if adapters.is_empty() {
+        return Err(RadioError::NoAdapter);
+    }
+    let Some(wanted) = wanted else {
+        let powered = adapters.iter().find(|adapter| adapter.powered);
+        return powered.cloned().ok_or(RadioError::AdapterOff);
+    };
+    let chosen = adapters
+        .iter()
+        .find(|adapter| adapter.name() == wanted || adapter.address.eq_ignore_ascii_case(wanted));
+    match chosen {
+        Some(adapter) if adapter.powered => Ok(adapter.clone()),
+        Some(_) => Err(RadioError::AdapterOff),
+        None => {
+            let found: Vec<_> = adapters.iter().map(Adapter::name).collect();
+            Err(RadioError::AdapterNotFound {
+                wanted: wanted.to_owned(),
+                found: found.join(", "),
+            })
+        }
+    }
+}
+
+/// What a D-Bus error means to whoever has to put it right.
+pub(super) fn radio_error(error: dbus::Error) -> RadioError {
+    let text = text(&error);
+    match error.name().unwrap_or_default() {
+        "org.freedesktop.DBus.Error.ServiceUnknown"
+        | "org.freedesktop.DBus.Error.NameHasNoOwner"
+        | "org.freedesktop.DBus.Error.NoServer"
+        | "org.freedesktop.DBus.Error.FileNotFound"
+        | "org.freedesktop.DBus.Error.Disconnected"
+        // No answer: `bluetoothd` hangs, or went away while it was asked.
+        | "org.freedesktop.DBus.Error.NoReply"
+        | "org.freedesktop.DBus.Error.Timeout"
+        | "org.freedesktop.DBus.Error.TimedOut"
+        // The bus was to start `bluetoothd` and could not.
+        | "org.freedesktop.systemd1.NoSuchUnit" => RadioError::NoService(text),
+        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => {
+            RadioError::NoService(text)
+        }
+        "org.freedesktop.DBus.Error.AccessDenied"
+        | "org.freedesktop.DBus.Error.AuthFailed"
+        | "org.bluez.Error.NotAuthorized" => RadioError::PermissionDenied(text),
+        "org.bluez.Error.NotPermitted" if text.contains("Maximum advertisements") => {
+            RadioError::TooManyAdvertisements
+        }
+        "org.bluez.Error.NotPermitted" => RadioError::PermissionDenied(text),
+        "org.bluez.Error.NotReady" => RadioError::AdapterOff,
+        "org.freedesktop.DBus.Error.UnknownObject" => RadioError::NoAdapter,
+        "org.bluez.Error.NotSupported"
+        | "org.freedesktop.DBus.Error.UnknownInterface"
+        | "org.freedesktop.DBus.Error.UnknownMethod" => RadioError::Unsupported {
+            why: "the adapter or its driver does not offer it to BlueZ",
+        },
+        // Sending over a connection that has closed fails without a name of its own.
+        "org.freedesktop.DBus.Error.Failed" if text.contains("Failed to send message") => {
+            RadioError::NoService("the connection to the system bus has closed".to_owned())
+        }
+        _ => RadioError::System(text),
+    }
+}
+
+/// What the system says, with the name of the error where it says nothing else.
+fn text(error: &dbus::Error) -> String {
+    match (error.message(), error.name()) {
+        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        (_, name) => name.unwrap_or("no reason given").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(name: &str, message: &str) -> RadioError {
+        radio_error(dbus::Error::new_custom(name.to_owned(), message))
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        assert!(matches!(
+            meaning(
+                "org.freedesktop.DBus.Error.ServiceUnknown",
+                "not provided by any"
+            ),
+            RadioError::NoService(text) if text == "not provided by any"
+        ));
+        assert!(matches!(
+            meaning("org.freedesktop.DBus.Error.Spawn.ExecFailed", "no file"),
+            RadioError::NoService(_)
+        ));
+        assert!(matches!(
+            meaning("org.freedesktop.DBus.Error.AccessDenied", "rejected"),
+            RadioError::PermissionDenied(_)
+        ));
+        assert!(matches!(
+            meaning(
+                "org.bluez.Error.NotPermitted",
+                "Maximum advertisements reached"
+            ),
+            RadioError::TooManyAdvertisements
+        ));
+        assert!(matches!(
+            meaning("org.bluez.Error.NotReady", "Resource Not Ready"),
+            RadioError::AdapterOff
+        ));
+        assert!(matches!(
+            meaning("org.freedesktop.DBus.Error.UnknownObject", "hci7"),
+            RadioError::NoAdapter
+        ));
+        assert!(matches!(
+            meaning("org.bluez.Error.Failed", ""),
+            RadioError::System(text) if text == "org.bluez.Error.Failed"
+        ));
+    }
+
+    fn adapter(name: &str, address: &str, powered: bool) -> Adapter {
+        Adapter {
+            path: format!("/org/bluez/{name}").into(),
+            address: address.to_owned(),
+            powered,
+            advertises: true,
+        }
+    }
+
+    #[test]
+    fn adapters_by_name_and_address() {
+        let both = [
+            adapter("hci0", "00:00:5E:00:53:00", false),
+            adapter("hci1", "00:00:5E:00:53:AF", true),
+        ];
+        for wanted in [None, Some("hci1"), Some("00:00:5e:00:53:af")] {
+            assert_eq!(choose(&both, wanted).unwrap().name(), "hci1");
+        }
+        assert!(matches!(
+            choose(&both, Some("hci0")),
+            Err(RadioError::AdapterOff)
+        ));
+        let missing = choose(&both, Some("hci2")).unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "no Bluetooth adapter named hci2; there is hci0, hci1"
+        );
+        assert!(matches!(
+            choose(&both[..1], None),
+            Err(RadioError::AdapterOff)
+        ));
+        assert!(matches!(choose(&[], None), Err(RadioError::NoAdapter)));
+    }
+}

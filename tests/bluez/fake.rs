@@ -1,0 +1,476 @@
+//! A small `org.bluez`: adapters that hear one another's advertisements, over a bus and without a
+//! radio. It does what BlueZ does as far as scanning and advertising go, refusals included.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dbus::Path;
+use dbus::arg::{PropMap, RefArg, Variant, cast, prop_cast};
+use dbus::channel::{Channel, MatchingReceiver, Sender};
+use dbus::message::{MatchRule, SignalArgs};
+use dbus::nonblock::stdintf::org_freedesktop_dbus::{Properties, PropertiesPropertiesChanged};
+use dbus::nonblock::{MsgMatch, Proxy, SyncConnection};
+use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken, MethodErr};
+
+/// The advertising interval.
+const INTERVAL: Duration = Duration::from_millis(20);
+/// `SupportedInstances` of most controllers.
+pub(crate) const INSTANCES_MAX: usize = 5;
+
+const DEVICE: &str = "org.bluez.Device1";
+const BASE_UUID_TAIL: &str = "-0000-1000-8000-00805f9b34fb";
+
+type Data<K> = HashMap<K, Variant<Vec<u8>>>;
+
+/// One advertisement on the air.
+#[derive(Clone)]
+struct Broadcast {
+    adapter: usize,
+    owner: String,
+    object: Path<'static>,
+    address: String,
+    services: Vec<String>,
+    service_data: Data<String>,
+    manufacturer_data: Data<u16>,
+}
+
+impl Broadcast {
+    /// Bytes it has on the air, the kernel's flags included.
+    fn len(&self) -> usize {
+        let uuid_len = |uuid: &String| match uuid.ends_with(BASE_UUID_TAIL) {
+            true => 2,
+            false => 16,
+        };
+        let services: usize = self.services.iter().map(|uuid| 2 + uuid_len(uuid)).sum();
+        let data = self.service_data.values();
+        let data: usize = data
+            .chain(self.manufacturer_data.values())
+            .map(|v| 4 + v.0.len())
+            .sum();
+        3 + services + data
+    }
+}
+
+/// A broadcast as one adapter has heard it.
+struct Device {
+    adapter: Path<'static>,
+    rssi_dbm: i16,
+    broadcast: Broadcast,
+}
+
+#[derive(Default)]
+struct Adapter {
+    powered: bool,
+    /// Who scans.
+    discovering: HashSet<String>,
+}
+
+struct World {
+    adapters: Vec<Adapter>,
+    broadcasts: Vec<Broadcast>,
+    addresses: u32,
+    rssi_dbm: i16,
+}
+
+impl World {
+    fn forget(&mut self, client: &str) {
+        self.broadcasts
+            .retain(|broadcast| broadcast.owner != client);
+        for adapter in &mut self.adapters {
+            adapter.discovering.remove(client);
+        }
+    }
+
+    fn on(&self, adapter: usize) -> usize {
+        let on = |broadcast: &&Broadcast| broadcast.adapter == adapter;
+        self.broadcasts.iter().filter(on).count()
+    }
+}
+
+type Shared<T> = Arc<Mutex<T>>;
+
+/// The daemon.
+pub(crate) struct Fake {
+    connection: Arc<SyncConnection>,
+    world: Shared<World>,
+    objects: Shared<Crossroads>,
+    adapter_interfaces: [IfaceToken<usize>; 2],
+    _clients: MsgMatch,
+}
+
+impl Fake {
+    /// Owns `org.bluez` on the bus at `address`, with so many `adapters`, all switched on.
+    pub(crate) async fn start(address: &str, adapters: usize) -> Self {
+        let mut channel = Channel::open_private(address).unwrap();
+        channel.register().unwrap();
+        let (io, connection) =
+            dbus_tokio::connection::from_channel::<SyncConnection>(channel).unwrap();
+        tokio::spawn(io);
+        let world = Arc::new(Mutex::new(World {
+            adapters: Vec::new(),
+            broadcasts: Vec::new(),
+            addresses: 0,
+            rssi_dbm: -63,
+        }));
+
+        let mut objects = Crossroads::new();
+        objects.set_object_manager_support(Some(connection.clone()));
+        let spawner = Box::new(|future| drop(tokio::spawn(future)));
+        objects.set_async_support(Some((connection.clone(), spawner)));
+        let manager = objects.object_manager();
+        objects.insert("/", &[manager], ());
+        let adapter_interfaces = [
+            objects.register("org.bluez.Adapter1", |b| adapter1(b, &world)),
+            objects.register("org.bluez.LEAdvertisingManager1", |b| {
+                advertising_manager1(b, &world, &connection);
+            }),
+        ];
+        let device_interface = objects.register(DEVICE, device1);
+        let objects = Arc::new(Mutex::new(objects));
+
+        let served = Arc::clone(&objects);
+        connection.start_receive(
+            MatchRule::new_method_call(),
+            Box::new(move |message, connection| {
+                served
+                    .lock()
+                    .unwrap()
+                    .handle_message(message, connection)
+                    .unwrap();
+                true
+            }),
+        );
+        let air = Air {
+            connection: connection.clone(),
+            world: Arc::clone(&world),
+            objects: Arc::clone(&objects),
+            device_interface,
+            known: HashSet::new(),
+        };
+        tokio::spawn(air.blow());
+        let clients = follow_clients(&connection, &world).await;
+        let fake = Self {
+            connection,
+            world,
+            objects,
+            adapter_interfaces,
+            _clients: clients,
+        };
+        for index in 0..adapters {
+            fake.world.lock().unwrap().adapters.push(Adapter::default());
+            fake.plug(index);
+        }
+        fake.appear().await;
+        fake
+    }
+
+    /// Every frame is heard this strong from now on.
+    pub(crate) fn rssi(&self, dbm: i16) {
+        self.world.lock().unwrap().rssi_dbm = dbm;
+    }
+
+    /// The daemon ends, with all that it did for its clients.
+    pub(crate) async fn vanish(&self) {
+        self.connection.release_name("org.bluez").await.unwrap();
+        let mut world = self.world.lock().unwrap();
+        world.broadcasts.clear();
+        for adapter in &mut world.adapters {
+            adapter.discovering.clear();
+        }
+    }
+
+    /// The daemon starts.
+    pub(crate) async fn appear(&self) {
+        let name = self
+            .connection
+            .request_name("org.bluez", false, false, true);
+        name.await.unwrap();
+    }
+
+    /// Somebody pulls an adapter out.
+    pub(crate) fn unplug(&self, index: usize) {
+        self.objects.lock().unwrap().remove::<usize>(&path(index));
+        let mut world = self.world.lock().unwrap();
+        world.adapters[index] = Adapter::default();
+        world
+            .broadcasts
+            .retain(|broadcast| broadcast.adapter != index);
+    }
+
+    /// Somebody plugs an adapter in, and it is switched on.
+    pub(crate) fn plug(&self, index: usize) {
+        self.world.lock().unwrap().adapters[index].powered = true;
+        let mut objects = self.objects.lock().unwrap();
+        objects.insert(path(index), &self.adapter_interfaces, index);
+    }
+}
+
+fn path(adapter: usize) -> Path<'static> {
+    format!("/org/bluez/hci{adapter}").into()
+}
+
+/// What a client has begun ends when it leaves the bus.
+async fn follow_clients(connection: &SyncConnection, world: &Shared<World>) -> MsgMatch {
+    let rule = MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged");
+    let world = Arc::clone(world);
+    let added = connection.add_match(rule).await.unwrap();
+    added.cb(move |_, (name, _, owner): (String, String, String)| {
+        if owner.is_empty() {
+            world.lock().unwrap().forget(&name);
+        }
+        true
+    })
+}
+
+fn error(name: &str, message: &str) -> MethodErr {
+    MethodErr::from((format!("org.bluez.Error.{name}"), message))
+}
+
+fn adapter1(b: &mut IfaceBuilder<usize>, world: &Shared<World>) {
+    let shared = Arc::clone(world);
+    b.method("StartDiscovery", (), (), move |ctx, index, ()| {
+        let client = ctx.message().sender().unwrap().to_string();
+        let adapter = &mut shared.lock().unwrap().adapters[*index];
+        if !adapter.powered {
+            return Err(error("NotReady", "Resource Not Ready"));
+        }
+        match adapter.discovering.insert(client) {
+            true => Ok(()),
+            false => Err(error("InProgress", "Operation already in progress")),
+        }
+    });
+    let shared = Arc::clone(world);
+    b.method("StopDiscovery", (), (), move |ctx, index, ()| {
+        let client = ctx.message().sender().unwrap().to_string();
+        let adapter = &mut shared.lock().unwrap().adapters[*index];
+        match adapter.discovering.remove(&client) {
+            true => Ok(()),
+            false => Err(error("Failed", "No discovery started")),
+        }
+    });
+    b.method(
+        "SetDiscoveryFilter",
+        ("filter",),
+        (),
+        |_, _, _: (PropMap,)| Ok(()),
+    );
+    b.property("Address")
+        .get(|_, index| Ok(format!("00:00:5E:00:53:{index:02X}")));
+    b.property("AddressType")
+        .get(|_, _| Ok("public".to_owned()));
+    b.property("Name")
+        .get(|_, index| Ok(format!("fake{index}")));
+    b.property("Alias")
+        .get(|_, index| Ok(format!("fake{index}")));
+    b.property("Modalias")
+        .get(|_, _| Ok("usb:v1D6Bp0246d0542".to_owned()));
+    let shared = Arc::clone(world);
+    b.property("Discovering").get(move |_, index| {
+        Ok(!shared.lock().unwrap().adapters[*index]
+            .discovering
+            .is_empty())
+    });
+    let (shared, set) = (Arc::clone(world), Arc::clone(world));
+    b.property("Powered")
+        .get(move |_, index| Ok(shared.lock().unwrap().adapters[*index].powered))
+        .set(move |_, index, powered| {
+            let adapter = &mut set.lock().unwrap().adapters[*index];
+            if !powered {
+                adapter.discovering.clear();
+            }
+            let changed = std::mem::replace(&mut adapter.powered, powered) != powered;
+            Ok(changed.then_some(powered))
+        });
+}
+
+fn advertising_manager1(
+    b: &mut IfaceBuilder<usize>,
+    world: &Shared<World>,
+    connection: &Arc<SyncConnection>,
+) {
+    let (shared, connection) = (Arc::clone(world), Arc::clone(connection));
+    b.method_with_cr_async(
+        "RegisterAdvertisement",
+        ("advertisement", "options"),
+        (),
+        move |mut ctx, objects, (object, _): (Path<'static>, PropMap)| {
+            let adapter = *objects.data_mut::<usize>(ctx.path()).unwrap();
+            let owner = ctx.message().sender().unwrap().to_string();
+            let (world, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+            async move {
+                let read = read(&connection, adapter, owner, object).await;
+                ctx.reply(read.and_then(|broadcast| register(&world, broadcast)))
+            }
+        },
+    );
+    let shared = Arc::clone(world);
+    b.method(
+        "UnregisterAdvertisement",
+        ("service",),
+        (),
+        move |ctx, _, (object,): (Path<'static>,)| {
+            let owner = ctx.message().sender().unwrap().to_string();
+            let broadcasts = &mut shared.lock().unwrap().broadcasts;
+            let before = broadcasts.len();
+            broadcasts.retain(|known| (&known.owner, &known.object) != (&owner, &object));
+            match broadcasts.len() < before {
+                true => Ok(()),
+                false => Err(error("DoesNotExist", "Does Not Exist")),
+            }
+        },
+    );
+    let shared = Arc::clone(world);
+    b.property("ActiveInstances")
+        .get(move |_, index| Ok(u8::try_from(shared.lock().unwrap().on(*index)).unwrap()));
+}
+
+/// Reads a client's `LEAdvertisement1`.
+async fn read(
+    connection: &SyncConnection,
+    adapter: usize,
+    owner: String,
+    object: Path<'static>,
+) -> Result<Broadcast, MethodErr> {
+    let client = Proxy::new(&owner, &object, Duration::from_secs(5), connection);
+    let properties = client
+        .get_all("org.bluez.LEAdvertisement1")
+        .await
+        .map_err(|_| error("Failed", "Failed to parse advertisement."))?;
+    let kind = prop_cast::<String>(&properties, "Type");
+    assert_eq!(kind.map(String::as_str), Some("broadcast"));
+    let services = prop_cast::<Vec<String>>(&properties, "ServiceUUIDs");
+    Ok(Broadcast {
+        adapter,
+        services: services.cloned().unwrap_or_default(),
+        service_data: data(prop_cast(&properties, "ServiceData")),
+        manufacturer_data: data(prop_cast(&properties, "ManufacturerData")),
+        address: String::new(),
+        owner,
+        object,
+    })
+}
+
+fn data<K: Clone + Eq + std::hash::Hash>(
+    map: Option<&HashMap<K, Variant<Box<dyn RefArg>>>>,
+) -> Data<K> {
+    let bytes = |value: &Variant<Box<dyn RefArg>>| cast::<Vec<u8>>(&value.0).unwrap().clone();
+    let entries = map.into_iter().flatten();
+    entries
+        .map(|(key, value)| (key.clone(), Variant(bytes(value))))
+        .collect()
+}
+
+/// Puts it on the air, under an address of its own.
+fn register(world: &Mutex<World>, mut broadcast: Broadcast) -> Result<(), MethodErr> {
+    let mut world = world.lock().unwrap();
+    if broadcast.len() > 31 {
+        return Err(error("Failed", "Failed to parse advertisement."));
+    }
+    if world.on(broadcast.adapter) >= INSTANCES_MAX {
+        return Err(error("NotPermitted", "Maximum advertisements reached"));
+    }
+    world.addresses += 1;
+    let [_, a, b, c] = world.addresses.to_be_bytes();
+    // The two highest bits clear: a non-resolvable private address.
+    broadcast.address = format!("1A:2B:3C:{a:02X}:{b:02X}:{c:02X}");
+    world.broadcasts.push(broadcast);
+    Ok(())
+}
+
+fn device1(b: &mut IfaceBuilder<Device>) {
+    b.property("Address")
+        .get(|_, device| Ok(device.broadcast.address.clone()));
+    b.property("AddressType")
+        .get(|_, _| Ok("random".to_owned()));
+    b.property("Alias")
+        .get(|_, device| Ok(device.broadcast.address.replace(':', "-")));
+    b.property("Adapter")
+        .get(|_, device| Ok(device.adapter.clone()));
+    b.property("UUIDs")
+        .get(|_, device| Ok(device.broadcast.services.clone()));
+    b.property("RSSI").get(|_, device| Ok(device.rssi_dbm));
+    b.property("ServiceData")
+        .get(|_, device| Ok(device.broadcast.service_data.clone()));
+    b.property("ManufacturerData")
+        .get(|_, device| Ok(device.broadcast.manufacturer_data.clone()));
+    for no in [
+        "Paired",
+        "Connected",
+        "Trusted",
+        "Blocked",
+        "LegacyPairing",
+        "ServicesResolved",
+    ] {
+        b.property(no).get(|_, _| Ok(false));
+    }
+}
+
+/// What carries broadcasts to those who scan.
+struct Air {
+    connection: Arc<SyncConnection>,
+    world: Shared<World>,
+    objects: Shared<Crossroads>,
+    device_interface: IfaceToken<Device>,
+    known: HashSet<Path<'static>>,
+}
+
+impl Air {
+    async fn blow(mut self) {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            for device in self.audible() {
+                self.hear(device);
+            }
+        }
+    }
+
+    fn audible(&self) -> Vec<Device> {
+        let world = self.world.lock().unwrap();
+        let mut audible = Vec::new();
+        for (index, adapter) in world.adapters.iter().enumerate() {
+            for broadcast in &world.broadcasts {
+                let from = &world.adapters[broadcast.adapter];
+                let other = broadcast.adapter != index;
+                if other && from.powered && !adapter.discovering.is_empty() {
+                    audible.push(Device {
+                        adapter: path(index),
+                        rssi_dbm: world.rssi_dbm,
+                        broadcast: broadcast.clone(),
+                    });
+                }
+            }
+        }
+        audible
+    }
+
+    /// The first frame of an address adds an object; each later one is a signal of what has changed.
+    fn hear(&mut self, device: Device) {
+        let name = device.broadcast.address.replace(':', "_");
+        let object = Path::from(format!("{}/dev_{name}", device.adapter));
+        if self.known.insert(object.clone()) {
+            let mut objects = self.objects.lock().unwrap();
+            objects.insert(object, &[self.device_interface], device);
+            return;
+        }
+        let (broadcast, mut changed) = (device.broadcast, PropMap::new());
+        changed.insert("RSSI".to_owned(), Variant(Box::new(device.rssi_dbm)));
+        if !broadcast.service_data.is_empty() {
+            let data = Variant(Box::new(broadcast.service_data) as Box<dyn RefArg>);
+            changed.insert("ServiceData".to_owned(), data);
+        }
+        if !broadcast.manufacturer_data.is_empty() {
+            let data = Variant(Box::new(broadcast.manufacturer_data) as Box<dyn RefArg>);
+            changed.insert("ManufacturerData".to_owned(), data);
+        }
+        let signal = PropertiesPropertiesChanged {
+            interface_name: DEVICE.to_owned(),
+            changed_properties: changed,
+            invalidated_properties: Vec::new(),
+        };
+        self.connection
+            .send(signal.to_emit_message(&object))
+            .unwrap();
+    }
+}

@@ -1,0 +1,125 @@
+//! A system bus of a test's own.
+//!
+//! libdbus finds the system bus by an environment variable, and a process that has threads must not
+//! change its environment: so each test runs a second time in a child process that has it from birth.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long a scenario may take. It waits for events and never for time to pass, so this is only how
+/// soon a failure shows.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Tells the child that it is one.
+const CHILD: &str = "TRUYVET_TEST_BUS";
+
+const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>system</type>
+  <listen>unix:dir=DIRECTORY</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// Runs the test called `name` with a bus of its own, whose address `scenario` gets.
+pub(crate) fn with_bus<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(String) -> F) {
+    if is_child(scenario) {
+        return;
+    }
+    match Daemon::start() {
+        Some(daemon) => run_child(name, &daemon.address),
+        None => eprintln!("SKIPPED {name}: no dbus-daemon on this machine"),
+    }
+}
+
+/// Runs the test called `name` on a machine without a system bus.
+pub(crate) fn without_bus<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(String) -> F) {
+    if !is_child(scenario) {
+        run_child(name, "unix:path=/nonexistent/system_bus_socket");
+    }
+}
+
+fn is_child<F: Future<Output = ()>>(scenario: impl FnOnce(String) -> F) -> bool {
+    let Ok(address) = std::env::var(CHILD) else {
+        return false;
+    };
+    play(scenario(address));
+    true
+}
+
+/// Plays a scenario on the system bus there is.
+pub(crate) fn play(scenario: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(async { tokio::time::timeout(DEADLINE, scenario).await })
+        .expect("the scenario should end before its deadline");
+}
+
+fn run_child(name: &str, address: &str) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, address)
+        .env("DBUS_SYSTEM_BUS_ADDRESS", address)
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // No test by that name passes as well, and is no pass.
+    let passed = output.status.success() && stdout.contains("1 passed");
+    assert!(passed, "{name} failed in its child:\n{stdout}\n{stderr}");
+    // bluez-async panics in a task of its own when signals cross the end of a stream (see the scanner).
+    assert!(
+        !stderr.contains("panicked at src/") && !stderr.contains("panicked at tests/"),
+        "a task of ours panicked:\n{stderr}"
+    );
+}
+
+struct Daemon {
+    process: Child,
+    address: String,
+    _directory: TempDir,
+}
+
+impl Daemon {
+    fn start() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("bus.conf");
+        let text = CONFIG.replace("DIRECTORY", directory.path().to_str().unwrap());
+        std::fs::write(&config, text).unwrap();
+        let mut process = Command::new("dbus-daemon")
+            .arg("--nofork")
+            .arg("--nopidfile")
+            .arg("--print-address=1")
+            .arg(format!("--config-file={}", config.display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut address = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut address)
+            .unwrap();
+        assert!(!address.is_empty(), "dbus-daemon should print its address");
+        Some(Self {
+            process,
+            address: address.trim().to_owned(),
+            _directory: directory,
+        })
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
