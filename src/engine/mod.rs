@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::advertisement::Advertisement;
 use crate::entropy::Entropy;
 use crate::log::RETENTION_DAYS;
+use crate::protocol::own_key::release_days;
 use crate::protocol::{EphemeralId, Heard, OwnKey, Protocol, PublishedKey};
 use crate::radio::AdapterState;
 use crate::sighting::{Rssi, Sighting};
@@ -329,14 +330,7 @@ impl Engine {
     /// again.
     pub fn release(&mut self, now: Moment, first: UtcDay, last: UtcDay) -> Vec<PublishedKey> {
         self.observe(now);
-        let mut published = Vec::new();
-        for key in &mut self.own_keys {
-            if (first..=last).contains(&key.day())
-                && let Some(Ok(key)) = key.release(now.wall)
-            {
-                published.push(key);
-            }
-        }
+        let published = release_days(&mut self.own_keys, now.wall, first, last);
         if !published.is_empty() {
             self.actions.push_back(Action::SaveKeys);
             if self.advertise.on {

@@ -16,11 +16,11 @@ mod segment;
 pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
 
 use crate::entropy::EntropyError;
-use crate::protocol::OwnKey;
-use crate::protocol::own_key::StoredOwnKey;
+use crate::protocol::own_key::{StoredOwnKey, release_days};
+use crate::protocol::{OwnKey, PublishedKey};
 use crate::secret::Secret;
 use crate::sighting::Sighting;
-use crate::time::UtcDay;
+use crate::time::{Timestamp, UtcDay};
 use format::{LogId, SegmentHeader};
 use segment::{ChunkRead, SegmentName, SegmentReader, SegmentWriter};
 
@@ -131,6 +131,27 @@ impl EncounterLog {
 
     pub(crate) fn save_stored_keys(&mut self, keys: &[StoredOwnKey]) -> Result<(), LogError> {
         directory::write_own_keys(&self.directory, self.log_id, &self.kek, keys)
+    }
+
+    /// Gives out the own keys of the days from `first` to `last` that have begun by `now`, and marks
+    /// them so that no tracer advertises them again. For a device whose tracer is not running;
+    /// [`Tracer::release`](crate::Tracer::release) is for one whose is.
+    ///
+    /// To be called with its owner's consent to exactly these days.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupted`], [`LogError::Io`]; nothing is given out then.
+    pub fn release_own_keys(
+        &mut self,
+        now: Timestamp,
+        first: UtcDay,
+        last: UtcDay,
+    ) -> Result<Vec<PublishedKey>, LogError> {
+        let mut keys = self.own_keys()?;
+        let published = release_days(&mut keys, now, first, last);
+        self.save_own_keys(&keys)?;
+        Ok(published)
     }
 
     /// Deletes every segment of a day more than [`RETENTION_DAYS`] before `today`, and tells how

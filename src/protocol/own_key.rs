@@ -156,6 +156,19 @@ impl OwnKey {
     }
 }
 
+/// Releases the keys of the days from `first` to `last` that have begun.
+pub(crate) fn release_days(
+    keys: &mut [OwnKey],
+    now: Timestamp,
+    first: UtcDay,
+    last: UtcDay,
+) -> Vec<PublishedKey> {
+    keys.iter_mut()
+        .filter(|key| (first..=last).contains(&key.day()))
+        .filter_map(|key| key.release(now)?.ok())
+        .collect()
+}
+
 /// An own key as bytes; wiped when dropped.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct StoredOwnKey {

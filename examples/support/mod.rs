@@ -1,0 +1,123 @@
+//! What the examples share: where the log is, and published files of any kind.
+
+#![allow(dead_code, reason = "each example uses a part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use truyvet::exposure::Exposure;
+use truyvet::log::{KeyFile, LogReader};
+use truyvet::protocol::PublishedKey;
+use truyvet::publication::bluezone_json;
+use truyvet::publication::gaen_export::{self, UnverifiedExport};
+use truyvet::publication::signature::VerificationKey;
+use truyvet::time::{Clock, SystemClock, Timestamp};
+
+pub(crate) type Error = Box<dyn std::error::Error>;
+
+/// Where the log is and where its key.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct LogArgs {
+    /// The log's directory
+    #[arg(long, value_name = "DIR", default_value = "truyvet-log")]
+    pub(crate) log: PathBuf,
+    /// The file with the log's key; made with a fresh key if it is not there
+    #[arg(long, value_name = "FILE", default_value = "truyvet-log.key")]
+    pub(crate) key: PathBuf,
+}
+
+impl LogArgs {
+    pub(crate) fn reader(&self) -> Result<LogReader, Error> {
+        Ok(LogReader::open(&self.log, &KeyFile::open(&self.key)?)?)
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemClock::default().now().wall
+}
+
+/// A published file, and whether its content may be believed.
+pub(crate) struct Published {
+    pub(crate) path: PathBuf,
+    pub(crate) keys: Vec<PublishedKey>,
+    pub(crate) trust: Trust,
+}
+
+/// Who vouches for a file.
+pub(crate) enum Trust {
+    /// A signature holds, by this key.
+    Signed(String),
+    /// The format has no signature: whoever gave the file vouches for it.
+    Unsigned,
+    /// There is a signature, and it does not hold.
+    Refused(String),
+}
+
+/// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is.
+pub(crate) fn read_published(path: &Path, trusted: &[VerificationKey]) -> Result<Published, Error> {
+    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let (keys, trust) = if bytes.starts_with(b"PK") {
+        let unverified = UnverifiedExport::read(&bytes).map_err(|e| failed(&e))?;
+        match unverified.verify(trusted) {
+            Ok(export) => {
+                let signer = export.signed_by.as_ref().map(ToString::to_string);
+                (
+                    export.into_published_keys(),
+                    Trust::Signed(signer.unwrap_or_default()),
+                )
+            }
+            Err(refusal) => {
+                let parsed = unverified
+                    .parse_without_verification()
+                    .map_err(|e| failed(&e))?;
+                (
+                    parsed.into_published_keys(),
+                    Trust::Refused(refusal.to_string()),
+                )
+            }
+        }
+    } else if bytes.starts_with(gaen_export::HEADER) {
+        let export = gaen_export::parse_unsigned_bin(&bytes).map_err(|e| failed(&e))?;
+        (export.into_published_keys(), Trust::Unsigned)
+    } else {
+        let entries = bluezone_json::parse(&bytes).map_err(|e| failed(&e))?;
+        let keys = entries.into_iter().map(PublishedKey::Bluezone).collect();
+        (keys, Trust::Unsigned)
+    };
+    Ok(Published {
+        path: path.to_owned(),
+        keys,
+        trust,
+    })
+}
+
+/// The stay as a picture: a bar for each minute, the stronger the higher.
+pub(crate) fn picture(exposure: &Exposure) -> String {
+    let minute = |time: Timestamp| time.unix_seconds() / 60;
+    let (first, last) = (minute(exposure.first()), minute(exposure.last()));
+    // A day at most, and no more than fits a line.
+    let step = (last - first) / 70 + 1;
+    let mut strongest = vec![None; ((last - first) / step + 1) as usize];
+    for sighting in &exposure.sightings {
+        let place = ((minute(sighting.first) - first) / step) as usize;
+        if let (Some(bar), Some(rssi)) = (strongest.get_mut(place), sighting.rssi) {
+            *bar = (*bar).max(Some(rssi.mean.dbm()));
+        }
+    }
+    strongest.into_iter().map(bar).collect()
+}
+
+/// A strength as a bar: from -95 dBm, hardly heard, to -50 dBm, side by side.
+pub(crate) fn bar(dbm: Option<i8>) -> char {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    match dbm {
+        None => ' ',
+        Some(dbm) => {
+            let height = (i32::from(dbm) + 95) * 7 / 45;
+            BARS.get(height.clamp(0, 7) as usize)
+                .copied()
+                .unwrap_or(' ')
+        }
+    }
+}

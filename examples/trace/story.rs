@@ -1,0 +1,232 @@
+//! A morning in an office, simulated: four people with tracers of their own pass by, one of them is
+//! diagnosed and publishes, and this device finds out how long and how near.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use truyvet::entropy::SystemEntropy;
+use truyvet::exposure::{MatchConfig, Matcher};
+use truyvet::log::MemoryKey;
+use truyvet::protocol::PublishedKey;
+use truyvet::publication::bluezone_json;
+use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
+use truyvet::publication::signature::{KeyName, SigningKey, VerificationKey};
+use truyvet::radio::air::{Air, AirConfig, AirDevice};
+use truyvet::time::{Clock, SimulatedClock, Timestamp};
+use truyvet::{EncounterLog, Protocol, ProtocolKind, Tracer};
+
+use crate::display::Display;
+use crate::support::{Error, Trust, now, picture, read_published};
+
+/// How long the morning is.
+const MINUTES: u64 = 45;
+/// How much faster than life it passes: 45 minutes in 36 seconds.
+const SPEED: u32 = 75;
+/// Where nobody is heard, metres.
+const AWAY: f64 = 9_000.0;
+
+/// A neighbour: near for some of the minutes, at some metres.
+struct Person {
+    name: &'static str,
+    minutes: std::ops::Range<u64>,
+    distance_m: f64,
+}
+
+const PEOPLE: [Person; 4] = [
+    Person {
+        name: "Lan, at the next desk",
+        minutes: 2..38,
+        distance_m: 1.5,
+    },
+    Person {
+        name: "Minh, who comes to talk",
+        minutes: 8..26,
+        distance_m: 1.0,
+    },
+    Person {
+        name: "Hoa, who passes by",
+        minutes: 15..17,
+        distance_m: 4.0,
+    },
+    Person {
+        name: "Tuấn, across the room",
+        minutes: 0..45,
+        distance_m: 9.0,
+    },
+];
+/// Who falls ill: Minh.
+const PATIENT: usize = 1;
+
+struct Neighbour {
+    device: AirDevice,
+    tracer: Tracer,
+}
+
+pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), Error> {
+    let home = tempfile::tempdir()?;
+    let speed = speed.unwrap_or(SPEED);
+    // Nine in the morning of today, so that every identifier is of one day.
+    let start = now()
+        .utc_day()
+        .start()
+        .saturating_add(Duration::from_secs(9 * 3_600));
+    let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(start, speed));
+    let air = Air::new(AirConfig::default(), Arc::clone(&clock));
+    println!("log:   in a temporary directory, sealed, and deleted at the end");
+    println!("story: {MINUTES} minutes in an office, {speed} times as fast as life, with");
+    for person in &PEOPLE {
+        let Person {
+            name,
+            minutes,
+            distance_m,
+        } = person;
+        println!(
+            "       {name} ({} min at {distance_m} m)",
+            minutes.end - minutes.start
+        );
+    }
+    println!();
+
+    let key = MemoryKey::random()?;
+    let own = air.place(0.0, 0.0);
+    let log = EncounterLog::open(home.path().join("mine"), &key)?;
+    let tracer = tracer(log, &own, &air, &protocol).await?;
+    let mut neighbours = Vec::new();
+    for (index, _) in PEOPLE.iter().enumerate() {
+        let device = air.place(AWAY * (index as f64 + 1.0), AWAY);
+        let log = EncounterLog::open(home.path().join(format!("neighbour-{index}")), &key)?;
+        let tracer = crate::story::tracer(log, &device, &air, &protocol).await?;
+        neighbours.push(Neighbour { device, tracer });
+    }
+    live(&tracer, &neighbours, clock.as_ref()).await;
+
+    let today = start.utc_day();
+    let mut published = Vec::new();
+    for (index, neighbour) in neighbours.into_iter().enumerate() {
+        if index == PATIENT {
+            published = neighbour.tracer.release(today, today).await?;
+        }
+        neighbour.tracer.stop().await?;
+    }
+    let reader = tracer.log_reader();
+    tracer.stop().await?;
+
+    println!("\nIn the evening one of them tests positive, and consents to publish today's key.");
+    let (file, trusted) = publish(home.path(), protocol.kind(), published, start)?;
+    let read = read_published(&file, &trusted)?;
+    match &read.trust {
+        Trust::Signed(by) => println!(
+            "The authority's file: {} keys, signed by {by}: verified.",
+            read.keys.len()
+        ),
+        Trust::Unsigned => println!("The authority's list: {} entry.", read.keys.len()),
+        Trust::Refused(why) => return Err(why.clone().into()),
+    }
+    let matcher = Matcher::from_log(MatchConfig::default(), &reader)?;
+    let exposures = matcher.exposures(&read.keys);
+    println!(
+        "Matched on this device, against {} sightings: {}\n",
+        matcher.sighting_count(),
+        match exposures.len() {
+            0 => "no exposure.".to_owned(),
+            1 => "one exposure.".to_owned(),
+            n => format!("{n} exposures."),
+        }
+    );
+    for exposure in &exposures {
+        println!("{exposure}\n\n    |{}| a bar a minute\n", picture(exposure));
+    }
+    println!("Nothing left this device: the file came in, the answer stays here.");
+    Ok(())
+}
+
+async fn tracer(
+    log: EncounterLog,
+    device: &AirDevice,
+    air: &Air,
+    protocol: &Protocol,
+) -> Result<Tracer, Error> {
+    let builder = Tracer::builder(log, device.radio())
+        .advertise(protocol.clone())
+        .clock(air.clock());
+    Ok(builder.start().await?)
+}
+
+/// Lets the morning pass: moves people, shows events.
+async fn live(tracer: &Tracer, neighbours: &[Neighbour], clock: &dyn Clock) {
+    let length = Duration::from_secs(MINUTES * 60);
+    let mut display = Display::new(Some(length));
+    let mut events = tracer.events();
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let mut minute = None;
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => display.event(clock.now().wall, &event),
+                None => break,
+            },
+            _ = tick.tick() => {
+                let elapsed = clock.now().monotonic;
+                display.progress(elapsed);
+                if elapsed >= length {
+                    break;
+                }
+                let this_minute = elapsed.as_secs() / 60;
+                if minute.replace(this_minute) != Some(this_minute) {
+                    place_people(neighbours, this_minute);
+                }
+            }
+        }
+    }
+    display.finish();
+}
+
+fn place_people(neighbours: &[Neighbour], minute: u64) {
+    for (index, (person, neighbour)) in PEOPLE.iter().zip(neighbours).enumerate() {
+        match person.minutes.contains(&minute) {
+            true => {
+                // Each on their own side, so that they are not on top of each other.
+                let angle = index as f64 * std::f64::consts::FRAC_PI_2;
+                let (sin, cos) = angle.sin_cos();
+                neighbour
+                    .device
+                    .move_to(person.distance_m * cos, person.distance_m * sin);
+            }
+            false => neighbour.device.move_to(AWAY * (index as f64 + 1.0), AWAY),
+        }
+    }
+}
+
+/// What the authority does: a Bluezone list, or a GAEN export signed with its key.
+fn publish(
+    home: &Path,
+    kind: ProtocolKind,
+    keys: Vec<PublishedKey>,
+    start: Timestamp,
+) -> Result<(std::path::PathBuf, Vec<VerificationKey>), Error> {
+    if kind == ProtocolKind::Bluezone {
+        let entries: Vec<_> = keys
+            .into_iter()
+            .filter_map(|key| match key {
+                PublishedKey::Bluezone(entry) => Some(entry),
+                _ => None,
+            })
+            .collect();
+        let file = home.join("published.json");
+        std::fs::write(&file, bluezone_json::write(&entries))?;
+        return Ok((file, Vec::new()));
+    }
+    let keys = keys.into_iter().filter_map(|key| match key {
+        PublishedKey::Gaen(key) => Some(key),
+        _ => None,
+    });
+    let authority = SigningKey::generate()?.named(KeyName::new("452", "v1"));
+    let day = start.utc_day();
+    let zip = ExportWriter::new(ExportOptions::new("VN", day.start(), day.end()))
+        .keys(keys)
+        .write(&[&authority], &mut SystemEntropy)?;
+    let file = home.join("published.zip");
+    std::fs::write(&file, zip)?;
+    Ok((file, vec![authority.verification_key().clone()]))
+}
