@@ -22,7 +22,7 @@ use crate::protocol::bluezone::PublishedEntry;
 pub const ENTRIES_MAX: usize = 100_000;
 
 /// The bytes that one list may have. Chosen: [`ENTRIES_MAX`] entries of 160 bytes, where
-/// [`write`](self::write) makes about 140.
+/// [`write()`] makes about 140.
 pub const BYTES_MAX: usize = 160 * ENTRIES_MAX;
 
 /// Bytes of a daily key.
