@@ -3,13 +3,15 @@
 #![allow(dead_code, reason = "each example uses a part")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use truyvet::exposure::Exposure;
 use truyvet::log::{KeyFile, LogReader};
 use truyvet::protocol::PublishedKey;
 use truyvet::publication::bluezone_json;
-use truyvet::publication::gaen_export::{self, UnverifiedExport};
+use truyvet::publication::gaen_export::{self, ExportError, UnverifiedExport};
 use truyvet::publication::signature::VerificationKey;
 use truyvet::time::{Clock, SystemClock, Timestamp};
 
@@ -36,6 +38,33 @@ pub(crate) fn now() -> Timestamp {
     SystemClock::default().now().wall
 }
 
+/// Runs an example: an error becomes one line and exit status 1, a reader of our output that has
+/// seen enough is no error.
+pub(crate) fn run(result: Result<(), Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints `text` as a whole.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // `| head` has seen enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// An authority's public key, and the file it is from.
+pub(crate) struct Trusted {
+    pub(crate) name: String,
+    pub(crate) key: VerificationKey,
+}
+
 /// A published file, and whether its content may be believed.
 pub(crate) struct Published {
     pub(crate) path: PathBuf,
@@ -54,29 +83,12 @@ pub(crate) enum Trust {
 }
 
 /// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is.
-pub(crate) fn read_published(path: &Path, trusted: &[VerificationKey]) -> Result<Published, Error> {
+pub(crate) fn read_published(path: &Path, trusted: &[Trusted]) -> Result<Published, Error> {
     let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let (keys, trust) = if bytes.starts_with(b"PK") {
         let unverified = UnverifiedExport::read(&bytes).map_err(|e| failed(&e))?;
-        match unverified.verify(trusted) {
-            Ok(export) => {
-                let signer = export.signed_by.as_ref().map(ToString::to_string);
-                (
-                    export.into_published_keys(),
-                    Trust::Signed(signer.unwrap_or_default()),
-                )
-            }
-            Err(refusal) => {
-                let parsed = unverified
-                    .parse_without_verification()
-                    .map_err(|e| failed(&e))?;
-                (
-                    parsed.into_published_keys(),
-                    Trust::Refused(refusal.to_string()),
-                )
-            }
-        }
+        verified(&unverified, trusted).map_err(|e| failed(&e))?
     } else if bytes.starts_with(gaen_export::HEADER) {
         let export = gaen_export::parse_unsigned_bin(&bytes).map_err(|e| failed(&e))?;
         (export.into_published_keys(), Trust::Unsigned)
@@ -90,6 +102,27 @@ pub(crate) fn read_published(path: &Path, trusted: &[VerificationKey]) -> Result
         keys,
         trust,
     })
+}
+
+fn verified(
+    unverified: &UnverifiedExport,
+    trusted: &[Trusted],
+) -> Result<(Vec<PublishedKey>, Trust), ExportError> {
+    for Trusted { name, key } in trusted {
+        if let Ok(export) = unverified.verify(std::slice::from_ref(key)) {
+            return Ok((export.into_published_keys(), Trust::Signed(name.clone())));
+        }
+    }
+    let keys: Vec<VerificationKey> = trusted.iter().map(|trusted| trusted.key.clone()).collect();
+    match unverified.verify(&keys) {
+        Err(refusal @ ExportError::NotVerified { .. }) => {
+            let keys = unverified
+                .parse_without_verification()?
+                .into_published_keys();
+            Ok((keys, Trust::Refused(refusal.to_string())))
+        }
+        other => Ok((other?.into_published_keys(), Trust::Signed(String::new()))),
+    }
 }
 
 /// The stay as a picture: a bar for each minute, the stronger the higher.

@@ -10,6 +10,7 @@ mod display;
 mod story;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,24 +91,27 @@ impl ProtocolChoice {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    support::run(run(&Args::parse()).await)
+}
+
+async fn run(args: &Args) -> Result<(), Error> {
     match args.radio {
         RadioChoice::Virtual => {
             println!("radio: virtual, a simulated crowd");
             story::tell(args.protocol.protocol(), args.speed).await
         }
-        RadioChoice::Replay => replay(&args).await,
+        RadioChoice::Replay => replay(args).await,
         RadioChoice::System => {
-            let radio = system_radio(&args).await?;
+            let radio = system_radio(args).await?;
             println!("radio: system, this machine's Bluetooth; Ctrl-C ends");
-            trace(&args, radio, Arc::new(SystemClock::default()), args.seconds).await
+            trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
         }
-        RadioChoice::Auto => match system_radio(&args).await {
+        RadioChoice::Auto => match system_radio(args).await {
             Ok(radio) => {
                 println!("radio: system, because this machine's Bluetooth works; Ctrl-C ends");
                 println!("       (nobody near? see the whole story with --radio virtual)");
-                trace(&args, radio, Arc::new(SystemClock::default()), args.seconds).await
+                trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
             }
             Err(reason) => {
                 println!("radio: virtual, a simulated crowd, because {reason}");

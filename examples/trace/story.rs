@@ -1,7 +1,7 @@
 //! A morning in an office, simulated: four people with tracers of their own pass by, one of them is
 //! diagnosed and publishes, and this device finds out how long and how near.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use truyvet::log::MemoryKey;
 use truyvet::protocol::PublishedKey;
 use truyvet::publication::bluezone_json;
 use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
-use truyvet::publication::signature::{KeyName, SigningKey, VerificationKey};
+use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EncounterLog, Protocol, ProtocolKind, Tracer};
 
 use crate::display::Display;
-use crate::support::{Error, Trust, now, picture, read_published};
+use crate::support::{Error, Trust, Trusted, now, picture, read_published};
 
 /// How long the morning is.
 const MINUTES: u64 = 45;
@@ -204,7 +204,7 @@ fn publish(
     kind: ProtocolKind,
     keys: Vec<PublishedKey>,
     start: Timestamp,
-) -> Result<(std::path::PathBuf, Vec<VerificationKey>), Error> {
+) -> Result<(PathBuf, Vec<Trusted>), Error> {
     if kind == ProtocolKind::Bluezone {
         let entries: Vec<_> = keys
             .into_iter()
@@ -228,5 +228,9 @@ fn publish(
         .write(&[&authority], &mut SystemEntropy)?;
     let file = home.join("published.zip");
     std::fs::write(&file, zip)?;
-    Ok((file, vec![authority.verification_key().clone()]))
+    let trusted = Trusted {
+        name: "the authority".to_owned(),
+        key: authority.verification_key().clone(),
+    };
+    Ok((file, vec![trusted]))
 }

@@ -1,6 +1,6 @@
 //! Published keys × log: which sightings were of whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{AttenuationSummary, CountedSighting, Exposure, PowerBasis};
@@ -154,6 +154,8 @@ impl Matcher {
                 }
             })
             .collect();
+        let ids: HashSet<EphemeralId> = sightings.iter().map(|sighting| sighting.id).collect();
+        let identifiers = ids.len();
         let said = authority_says(key);
         Exposure {
             key_index,
@@ -165,6 +167,7 @@ impl Matcher {
             report_type: said.map_or(ReportType::Unknown, |key| key.report_type),
             transmission_risk: said.map_or(0, |key| key.transmission_risk),
             days_since_onset: said.and_then(|key| key.days_since_onset),
+            identifiers,
             sightings: counted,
         }
     }

@@ -33,6 +33,8 @@ pub struct Exposure {
     pub transmission_risk: u8,
     /// Days from the onset of symptoms to this key's day, as the authority says (GAEN).
     pub days_since_onset: Option<i8>,
+    /// Identifiers of the key that were heard; it changes every ten or fifteen minutes.
+    pub identifiers: usize,
     /// What counted, in order of time, at least one.
     pub sightings: Vec<CountedSighting>,
 }
@@ -106,7 +108,7 @@ impl Exposure {
 /// A sentence for a person, without any identifier.
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let minutes = self.duration.as_secs() / 60;
+        let minutes = (self.duration.as_secs() + 30) / 60;
         write!(
             f,
             "{}: {} near a reported {} user",
@@ -136,16 +138,17 @@ impl fmt::Display for Exposure {
         }
         write!(
             f,
-            "; from {} sightings of {} frames",
-            self.sightings.len(),
-            self.frames()
+            "; {} frames of {} identifiers in {} sightings",
+            self.frames(),
+            self.identifiers,
+            self.sightings.len()
         )
     }
 }
 
 fn minutes_text(minutes: u64) -> String {
     match minutes {
-        0 => "under a minute".to_owned(),
+        0 => "less than a minute".to_owned(),
         1 => "1 minute".to_owned(),
         _ => format!("{minutes} minutes"),
     }

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Runs as root inside a virtual machine with the real Linux Bluetooth stack and two virtual
+# controllers, hci0 and hci1, in a directory that holds the examples' binaries.
+#
+# Two tracers log each other across a rotation; each finds the exposure with the other's published
+# keys, and none with a stranger's. Once for each protocol. Exits with 0 if all of it holds.
+set -u
+here=$PWD
+failed=0
+
+expect() { # expect WHAT PATTERN FILE : says whether FILE holds a line with PATTERN
+  if grep -q "$2" "$3"; then echo "ok: $1"; else echo "FAILED: $1"; cat "$3"; failed=1; fi
+}
+
+for protocol in gaen bluezone; do
+  echo "== $protocol"
+  # A minute before both protocols rotate.
+  date -s "2026-11-24 10:28:50" > /dev/null
+  mkdir -p "/tmp/$protocol"
+  cd "/tmp/$protocol" || exit 1
+  trace() { # trace NAME ADAPTER SECONDS
+    "$here/trace" --radio system --adapter "$2" --protocol $protocol --seconds "$3" \
+      --log "$1" --key "$1.key" > "$1.txt" 2>&1
+  }
+  trace stranger hci1 5
+  trace alice hci0 150 &
+  trace bob hci1 150
+  wait
+  for name in alice bob stranger; do
+    "$here/publish" --log $name --key $name.key --out $name.published \
+      --signing-key $name.authority.key --yes > $name.publish.txt 2>&1 ||
+      { echo "FAILED: publish"; cat $name.publish.txt; failed=1; }
+  done
+  cat alice.txt
+  for pair in "alice bob" "bob alice" "alice stranger" "bob stranger"; do
+    set -- $pair
+    "$here/check" --log "$1" --key "$1.key" --trust "$2.authority.pem" "$2".published/* \
+      > check.txt 2>&1
+    echo "-- what $1 finds with $2's keys:"
+    cat check.txt
+    case $2 in
+      stranger) expect "$1 finds nothing of $2's" " 0 exposures" check.txt ;;
+      *)
+        expect "$1 finds one exposure to $2" " 1 exposures" check.txt
+        expect "both identifiers of $2 are in $1's log" "of 2 identifiers" check.txt
+        ;;
+    esac
+  done
+done
+exit $failed
