@@ -43,6 +43,18 @@ impl PublishedKey {
     }
 }
 
+impl From<PublishedEntry> for PublishedKey {
+    fn from(entry: PublishedEntry) -> Self {
+        Self::Bluezone(entry)
+    }
+}
+
+impl From<DiagnosisKey> for PublishedKey {
+    fn from(key: DiagnosisKey) -> Self {
+        Self::Gaen(key)
+    }
+}
+
 /// An identifier computed from a published key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Candidate {
