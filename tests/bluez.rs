@@ -377,6 +377,18 @@ fn a_crowd_is_heard_to_the_last() {
     });
 }
 
+/// Each is opened while the one before is still being closed, and gets its number: it must not lose
+/// its events for that.
+#[test]
+fn connections_in_quick_succession() {
+    with_bus("connections_in_quick_succession", |bus| async move {
+        let _bluez = Fake::start(&bus, 1).await;
+        for _ in 0..500 {
+            BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn no_bluetoothd_on_the_bus() {
     with_bus("no_bluetoothd_on_the_bus", |_| async {
