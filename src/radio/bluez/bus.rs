@@ -189,8 +189,11 @@ impl Presence {
     /// Waits for the next change. `true`: the adapter has come, perhaps after having been away
     /// unseen.
     pub(crate) async fn changed(&mut self) -> bool {
-        // It fails once the bus has been closed, which is no time to expect the adapter.
-        self.0.changed().await.is_ok() && *self.0.borrow_and_update()
+        if self.0.changed().await.is_err() {
+            // We have closed the bus ourselves, and nobody waits for adapters any more.
+            std::future::pending::<()>().await;
+        }
+        *self.0.borrow_and_update()
     }
 }
 
