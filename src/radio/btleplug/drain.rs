@@ -21,9 +21,9 @@ use crate::radio::{AdapterState, Filter, RadioError, RadioSink};
 /// than 128 unanswered calls (dbus-daemon's default), of which btleplug needs its own.
 const LOOKUPS_MAX: usize = 64;
 
-/// Devices discovered until btleplug is told to forget those it knows. It never does by itself on
-/// macOS, Windows and Android, and every neighbour is a new device each ten or fifteen minutes.
-const DISCOVERED_MAX: usize = 1024;
+/// Devices read until btleplug is told to forget those it knows. It never does by itself on macOS,
+/// Windows and Android, and every neighbour is a new device each ten or fifteen minutes.
+const READ_MAX: usize = 1024;
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
@@ -34,6 +34,10 @@ const RETRY: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What an event says of an advertisement.
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "only BlueZ's advertisements come in pieces")
+)]
 pub(super) enum News {
     /// There is a frame to read from the device's properties.
     Look(PeripheralId),
@@ -91,7 +95,7 @@ pub(super) struct Drain {
     listening: Option<Listening>,
     errands: FuturesUnordered<Errand>,
     lookups: usize,
-    discovered: usize,
+    read: usize,
     resuming: Resuming,
 }
 
@@ -103,7 +107,7 @@ impl Drain {
             listening: None,
             errands: FuturesUnordered::new(),
             lookups: 0,
-            discovered: 0,
+            read: 0,
             resuming: Resuming::No,
         }
     }
@@ -211,16 +215,16 @@ impl Drain {
         self.lookups += 1;
         let adapter = self.adapter.clone();
         self.errands.push(Box::pin(async move {
-            let properties = match adapter.peripheral(&id).await {
-                Ok(peripheral) => peripheral.properties().await.ok().flatten(),
-                // It has gone again.
-                Err(_) => None,
-            };
+            let mut properties = read(&adapter, &id).await;
+            if properties.is_none() {
+                // The D-Bus library fails calls made at the same moment as others, now and then.
+                properties = read(&adapter, &id).await;
+            }
             Done::Looked(id, properties.map(Box::new))
         }));
-        self.discovered += 1;
-        if self.discovered >= DISCOVERED_MAX {
-            self.discovered = 0;
+        self.read += 1;
+        if self.read >= READ_MAX {
+            self.read = 0;
             let adapter = self.adapter.clone();
             self.errands.push(Box::pin(async move {
                 // Some systems have nothing to forget, and say so.
@@ -235,6 +239,21 @@ impl Drain {
         // Said of an adapter that has not been off, it is no reason to interrupt the scan.
         if !self.listening.as_ref().is_some_and(ready) {
             self.resume();
+        }
+    }
+
+    fn looked(&mut self, id: &PeripheralId, properties: Option<&PeripheralProperties>) {
+        let Some(Listening { join, sink, .. }) = &mut self.listening else {
+            return;
+        };
+        let Some(found) = properties else {
+            // It has gone again.
+            return sink.missed();
+        };
+        let (services, data) = (&found.services, &found.service_data);
+        let joined = join.properties(id, found.rssi, services, data, &found.manufacturer_data);
+        if let Some((frame, rssi)) = joined {
+            sink.heard(frame, rssi);
         }
     }
 
@@ -295,19 +314,15 @@ impl Drain {
         match done {
             Done::Looked(id, properties) => {
                 self.lookups = self.lookups.saturating_sub(1);
-                if let (Some(Listening { join, sink, .. }), Some(found)) =
-                    (&mut self.listening, properties)
-                {
-                    let (services, data) = (&found.services, &found.service_data);
-                    let joined =
-                        join.properties(&id, found.rssi, services, data, &found.manufacturer_data);
-                    if let Some((frame, rssi)) = joined {
-                        sink.heard(frame, rssi);
-                    }
-                }
+                self.looked(&id, properties.as_deref());
             }
             Done::Resumed(resumed) => self.resumed(resumed),
             Done::Forgotten => {}
         }
     }
+}
+
+async fn read(adapter: &Adapter, id: &PeripheralId) -> Option<PeripheralProperties> {
+    let peripheral = adapter.peripheral(id).await.ok()?;
+    peripheral.properties().await.ok().flatten()
 }

@@ -298,8 +298,7 @@ impl Air {
             changed_properties: changed,
             invalidated_properties: Vec::new(),
         };
-        self.connection
-            .send(signal.to_emit_message(&object))
-            .unwrap();
+        // It fails also if only the connection's task was woken already, to send what is queued.
+        let _ = self.connection.send(signal.to_emit_message(&object));
     }
 }
