@@ -77,12 +77,14 @@ impl Scanner for BtleplugScanner {
         }
         // btleplug would switch the adapter on, against its owner's will.
         self.session.power.require_on().await?;
+        // Noted before it is so: if the caller gives up waiting, the next call stops it.
+        self.listening = true;
         // Listen first: what is found in the moment the scan begins is heard already.
         let listen = |done| Order::Listen(filter, sink, done);
         if !self.order(listen).await {
+            self.listening = false;
             return Err(RadioError::NoService("its events have ended".to_owned()));
         }
-        self.listening = true;
         if let Err(error) = self.session.adapter.start_scan(ScanFilter::default()).await {
             self.listening = false;
             self.order(Order::Ignore).await;
@@ -98,7 +100,7 @@ impl Scanner for BtleplugScanner {
         // If the task has ended, it has let go of the sink.
         self.order(Order::Ignore).await;
         let stopped = self.session.adapter.stop_scan().await;
-        // Not before: if the caller gives up waiting, the next call stops it.
+        // Not before, for the same reason.
         self.listening = false;
         let Err(error) = stopped else {
             return Ok(());
