@@ -8,7 +8,9 @@
     clippy::panic
 )]
 
-#[path = "bluez/fake.rs"]
+#[path = "bluez/failures.rs"]
+mod failures;
+#[path = "bluez/fake/mod.rs"]
 mod fake;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
@@ -31,9 +33,17 @@ use truyvet::sighting::Rssi;
 use truyvet::time::{IntervalNumber, SystemClock};
 use truyvet::{Advertisement, EphemeralId, Protocol, Secret};
 
-use self::fake::{Fake, INSTANCES_MAX};
-use self::private_bus::{play, with_bus, without_bus};
+use self::fake::Fake;
+use self::private_bus::{play, test_of, with_bus};
 use self::stack::Stack;
+
+/// Plays a scenario with our own BlueZ of so many `adapters`.
+fn with_bluez(adapters: usize, scenario: impl AsyncFnOnce(&Fake)) {
+    with_bus(test_of(&scenario), |bus| async move {
+        let bluez = Fake::start(&bus, adapters).await;
+        scenario(&bluez).await;
+    });
+}
 
 fn protocols() -> [Protocol; 2] {
     [Protocol::bluezone(), Protocol::gaen()]
@@ -106,27 +116,22 @@ impl Ears {
 
 #[test]
 fn both_protocols_are_heard_with_their_strength() {
-    with_bus(
-        "both_protocols_are_heard_with_their_strength",
-        |bus| async move {
-            let _bluez = Fake::start(&bus, 2).await;
-            let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            let mut ears = Ears::open("hci1").await;
-            for frame in [bluezone_frame(1), gaen_frame(1)] {
-                mouth.advertise(&frame).await.unwrap();
-                // The first from the properties of a new device, the others from signals.
-                for _ in 0..3 {
-                    assert_eq!(ears.hear(&frame).await, Rssi::from_dbm(-63));
-                }
+    with_bluez(2, async |_| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        for frame in [bluezone_frame(1), gaen_frame(1)] {
+            mouth.advertise(&frame).await.unwrap();
+            // The first from the properties of a new device, the others from signals.
+            for _ in 0..3 {
+                assert_eq!(ears.hear(&frame).await, Rssi::from_dbm(-63));
             }
-        },
-    );
+        }
+    });
 }
 
 #[test]
 fn an_unmeasured_strength_is_none() {
-    with_bus("an_unmeasured_strength_is_none", |bus| async move {
-        let bluez = Fake::start(&bus, 2).await;
+    with_bluez(2, async |bluez| {
         bluez.rssi(127);
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
@@ -139,8 +144,7 @@ fn an_unmeasured_strength_is_none() {
 
 #[test]
 fn each_frame_has_an_address_of_its_own() {
-    with_bus("each_frame_has_an_address_of_its_own", |bus| async move {
-        let _bluez = Fake::start(&bus, 2).await;
+    with_bluez(2, async |_| {
         rotate(&["hci0", "hci1"]).await;
     });
 }
@@ -179,8 +183,7 @@ async fn rotate(adapters: &[&str; 2]) {
 
 #[test]
 fn nothing_is_advertised_after_stop() {
-    with_bus("nothing_is_advertised_after_stop", |bus| async move {
-        let _bluez = Fake::start(&bus, 1).await;
+    with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         mouth.advertise(&gaen_frame(1)).await.unwrap();
@@ -195,8 +198,7 @@ fn nothing_is_advertised_after_stop() {
 
 #[test]
 fn a_dropped_advertiser_leaves_the_air() {
-    with_bus("a_dropped_advertiser_leaves_the_air", |bus| async move {
-        let _bluez = Fake::start(&bus, 1).await;
+    with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         mouth.advertise(&gaen_frame(1)).await.unwrap();
@@ -207,123 +209,21 @@ fn a_dropped_advertiser_leaves_the_air() {
 
 #[test]
 fn a_frame_that_does_not_fit_ends_the_one_before() {
-    with_bus(
-        "a_frame_that_does_not_fit_ends_the_one_before",
-        |bus| async move {
-            let _bluez = Fake::start(&bus, 1).await;
-            let stack = Stack::open();
-            let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            mouth.advertise(&gaen_frame(1)).await.unwrap();
-            let mut long = Advertisement::new();
-            long.push_manufacturer_data(0x22B5, &[0; 27]).unwrap();
-            let refused = mouth.advertise(&long).await.unwrap_err();
-            assert!(matches!(refused, RadioError::TooLong(too_long) if too_long.len == 34));
-            assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
-        },
-    );
-}
-
-#[test]
-fn no_room_for_another_advertisement() {
-    with_bus("no_room_for_another_advertisement", |bus| async move {
-        let _bluez = Fake::start(&bus, 1).await;
-        let mut mouths = Vec::new();
-        for _ in 0..INSTANCES_MAX {
-            let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            mouth.advertise(&gaen_frame(1)).await.unwrap();
-            mouths.push(mouth);
-        }
-        let mut late = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let refused = late.advertise(&gaen_frame(2)).await.unwrap_err();
-        assert!(matches!(refused, RadioError::TooManyAdvertisements));
-        mouths.pop().unwrap().stop().await.unwrap();
-        late.advertise(&gaen_frame(2)).await.unwrap();
-    });
-}
-
-#[test]
-fn an_adapter_that_is_off_stays_off() {
-    with_bus("an_adapter_that_is_off_stays_off", |bus| async move {
-        let _bluez = Fake::start(&bus, 1).await;
+    with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let mut scanner = BtleplugScanner::open(&on("hci0")).await.unwrap();
-        stack.power("hci0", false).await;
-        let (sink, _events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
-        let started = scanner.start(Filter::of(&protocols()), sink).await;
-        assert!(matches!(started, Err(RadioError::AdapterOff)));
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
-        assert!(matches!(advertised, Err(RadioError::AdapterOff)));
-        for options in [SystemOptions::default(), on("hci0")] {
-            assert!(matches!(system(options).await, Err(RadioError::AdapterOff)));
-        }
-        assert!(!stack.is_powered("hci0").await);
-    });
-}
-
-#[test]
-fn a_scan_outlives_its_adapters_being_off() {
-    with_bus("a_scan_outlives_its_adapters_being_off", |bus| async move {
-        let _bluez = Fake::start(&bus, 2).await;
-        let stack = Stack::open();
-        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let mut ears = Ears::open("hci1").await;
-        stack.power("hci1", false).await;
-        assert_eq!(ears.state().await, AdapterState::Off);
-        stack.power("hci1", true).await;
-        assert_eq!(ears.state().await, AdapterState::Ready);
         mouth.advertise(&gaen_frame(1)).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
-    });
-}
-
-#[test]
-fn a_restarted_bluetoothd_is_taken_up_again() {
-    with_bus(
-        "a_restarted_bluetoothd_is_taken_up_again",
-        |bus| async move {
-            let bluez = Fake::start(&bus, 2).await;
-            let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            let mut ears = Ears::open("hci1").await;
-            mouth.advertise(&gaen_frame(1)).await.unwrap();
-            bluez.vanish().await;
-            assert_eq!(ears.state().await, AdapterState::Gone);
-            let advertised = mouth.advertise(&gaen_frame(2)).await;
-            assert!(matches!(advertised, Err(RadioError::NoService(_))));
-            bluez.appear().await;
-            assert_eq!(ears.state().await, AdapterState::Ready);
-            mouth.advertise(&gaen_frame(2)).await.unwrap();
-            ears.hear(&gaen_frame(2)).await;
-        },
-    );
-}
-
-#[test]
-fn an_unplugged_adapter_is_taken_up_again() {
-    with_bus("an_unplugged_adapter_is_taken_up_again", |bus| async move {
-        let bluez = Fake::start(&bus, 2).await;
-        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let mut ears = Ears::open("hci1").await;
-        bluez.unplug(1);
-        assert_eq!(ears.state().await, AdapterState::Gone);
-        bluez.unplug(0);
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
-        assert!(
-            matches!(advertised, Err(RadioError::NoAdapter)),
-            "{advertised:?}"
-        );
-        bluez.plug(0);
-        bluez.plug(1);
-        assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
+        let mut long = Advertisement::new();
+        long.push_manufacturer_data(0x22B5, &[0; 27]).unwrap();
+        let refused = mouth.advertise(&long).await.unwrap_err();
+        assert!(matches!(refused, RadioError::TooLong(too_long) if too_long.len == 34));
+        assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
     });
 }
 
 #[test]
 fn nothing_reaches_the_sink_after_stop() {
-    with_bus("nothing_reaches_the_sink_after_stop", |bus| async move {
-        let _bluez = Fake::start(&bus, 2).await;
+    with_bluez(2, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         mouth.advertise(&gaen_frame(1)).await.unwrap();
@@ -345,8 +245,7 @@ fn nothing_reaches_the_sink_after_stop() {
 
 #[test]
 fn a_dropped_scanner_ends_its_scan() {
-    with_bus("a_dropped_scanner_ends_its_scan", |bus| async move {
-        let _bluez = Fake::start(&bus, 1).await;
+    with_bluez(1, async |_| {
         let stack = Stack::open();
         let ears = Ears::open("hci0").await;
         assert!(stack.is_discovering("hci0").await);
@@ -357,8 +256,7 @@ fn a_dropped_scanner_ends_its_scan() {
 
 #[test]
 fn a_crowd_is_heard_to_the_last() {
-    with_bus("a_crowd_is_heard_to_the_last", |bus| async move {
-        let _bluez = Fake::start(&bus, 13).await;
+    with_bluez(13, async |_| {
         let mut crowd = Vec::new();
         for n in 0..60 {
             let mut mouth = BluezAdvertiser::open(&on(&format!("hci{}", 1 + n / 5)))
@@ -377,48 +275,14 @@ fn a_crowd_is_heard_to_the_last() {
     });
 }
 
+/// Each is opened while the one before is still being closed, and gets its number: it must not lose
+/// its events for that.
 #[test]
-fn no_bluetoothd_on_the_bus() {
-    with_bus("no_bluetoothd_on_the_bus", |_| async {
-        let opened = system(SystemOptions::default()).await;
-        assert!(
-            matches!(opened, Err(RadioError::NoService(_))),
-            "{opened:?}"
-        );
-    });
-}
-
-#[test]
-fn no_bus() {
-    without_bus("no_bus", |_| async {
-        let opened = system(SystemOptions::default()).await;
-        assert!(
-            matches!(opened, Err(RadioError::NoService(_))),
-            "{opened:?}"
-        );
-    });
-}
-
-#[test]
-fn no_adapter() {
-    with_bus("no_adapter", |bus| async move {
-        let _bluez = Fake::start(&bus, 0).await;
-        let opened = system(SystemOptions::default()).await;
-        assert!(matches!(opened, Err(RadioError::NoAdapter)), "{opened:?}");
-    });
-}
-
-#[test]
-fn an_adapter_by_name_or_address() {
-    with_bus("an_adapter_by_name_or_address", |bus| async move {
-        let _bluez = Fake::start(&bus, 2).await;
-        system(SystemOptions::default()).await.unwrap();
-        system(on("00:00:5e:00:53:01")).await.unwrap();
-        let missing = system(on("hci7")).await.unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "no Bluetooth adapter named hci7; there is hci0, hci1"
-        );
+fn connections_in_quick_succession() {
+    with_bluez(1, async |_| {
+        for _ in 0..500 {
+            BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        }
     });
 }
 

@@ -1,35 +1,17 @@
 //! Scanning with btleplug, on every system it knows.
 
+mod drain;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::time::Duration;
-
-use ::btleplug::api::{
-    Central, CentralEvent, CentralState, Peripheral, PeripheralProperties, ScanFilter,
-};
-use ::btleplug::platform::{self, PeripheralId};
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+use ::btleplug::api::{Central, ScanFilter};
+use ::btleplug::platform;
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
+use self::drain::{Drain, Order};
 use self::os::{Power, Presence};
-use super::join::Join;
-use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
-
-/// Devices whose properties are being read at a time. A system bus allows 128 unanswered calls a
-/// connection by default and disconnects nobody for fewer; each of these has one.
-const LOOKUPS_MAX: usize = 64;
-
-/// Devices discovered until btleplug is told to forget those it knows. It never does by itself on
-/// macOS, Windows and Android, and every neighbour is a new device each ten or fifteen minutes.
-const DISCOVERED_MAX: usize = 1024;
-
-/// How long a scanner that has been dropped may take to end its scan.
-const FAREWELL: Duration = Duration::from_secs(5);
+use super::{Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
 /// Scans with btleplug.
 ///
@@ -39,7 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// arrives.
 ///
 /// After `bluetoothd` has been restarted, or the adapter switched off and on or plugged in anew, the
-/// task takes up the scan again; [`AdapterState`] says when.
+/// task takes up the scan again; [`AdapterState`](super::AdapterState) says when.
 pub struct BtleplugScanner {
     options: SystemOptions,
     session: Session,
@@ -48,6 +30,9 @@ pub struct BtleplugScanner {
 
 impl BtleplugScanner {
     /// Scans with the adapter that `options` name, or else with the first that is switched on.
+    ///
+    /// On Linux btleplug keeps the connection that it opens here until the process ends: open a
+    /// scanner once and start it as often as need be.
     ///
     /// # Errors
     ///
@@ -84,21 +69,22 @@ impl BtleplugScanner {
 
 impl Scanner for BtleplugScanner {
     async fn start(&mut self, filter: Filter, sink: RadioSink) -> Result<(), RadioError> {
-        if self.listening {
-            self.stop().await?;
-        }
+        // What cannot be stopped refuses to start, and says why then.
+        let _ = self.stop().await;
         if self.session.orders.is_closed() {
             // The bus had gone, and every connection over it.
             self.session = Session::open(&self.options).await?;
         }
         // btleplug would switch the adapter on, against its owner's will.
         self.session.power.require_on().await?;
+        // Noted before it is so: if the caller gives up waiting, the next call stops it.
+        self.listening = true;
         // Listen first: what is found in the moment the scan begins is heard already.
         let listen = |done| Order::Listen(filter, sink, done);
         if !self.order(listen).await {
+            self.listening = false;
             return Err(RadioError::NoService("its events have ended".to_owned()));
         }
-        self.listening = true;
         if let Err(error) = self.session.adapter.start_scan(ScanFilter::default()).await {
             self.listening = false;
             self.order(Order::Ignore).await;
@@ -108,18 +94,21 @@ impl Scanner for BtleplugScanner {
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
-        if !std::mem::take(&mut self.listening) {
+        if !self.listening {
             return Ok(());
         }
         // If the task has ended, it has let go of the sink.
         self.order(Order::Ignore).await;
-        match self.session.adapter.stop_scan().await {
-            Ok(()) => Ok(()),
-            Err(error) => match self.session.explain(error).await {
-                // The scan has ended with what it ran on.
-                RadioError::AdapterOff | RadioError::NoAdapter | RadioError::NoService(_) => Ok(()),
-                error => Err(error),
-            },
+        let stopped = self.session.adapter.stop_scan().await;
+        // Not before, for the same reason.
+        self.listening = false;
+        let Err(error) = stopped else {
+            return Ok(());
+        };
+        match self.session.explain(error).await {
+            // The scan has ended with what it ran on.
+            RadioError::AdapterOff | RadioError::NoAdapter | RadioError::NoService(_) => Ok(()),
+            error => Err(error),
         }
     }
 }
@@ -150,15 +139,7 @@ impl Session {
     ) -> Result<Self, RadioError> {
         let events = adapter.events().await.map_err(radio_error)?;
         let (orders, received) = mpsc::channel(1);
-        let drain = Drain {
-            adapter: adapter.clone(),
-            power: power.clone(),
-            listening: None,
-            errands: FuturesUnordered::new(),
-            lookups: 0,
-            discovered: 0,
-            resuming: Resuming::No,
-        };
+        let drain = Drain::new(adapter.clone(), power.clone());
         tokio::spawn(drain.run(events, presence, received));
         Ok(Self {
             adapter,
@@ -185,253 +166,5 @@ fn radio_error(error: ::btleplug::Error) -> RadioError {
             why: "btleplug does not offer it here",
         },
         error => RadioError::System(error.to_string()),
-    }
-}
-
-/// What an event says of an advertisement.
-enum News {
-    /// There is a frame to read from the device's properties.
-    Look(PeripheralId),
-    Rssi(PeripheralId, i16),
-    Services(PeripheralId, Vec<Uuid>),
-    ServiceData(PeripheralId, HashMap<Uuid, Vec<u8>>),
-    ManufacturerData(PeripheralId, HashMap<u16, Vec<u8>>),
-}
-
-/// What the scanner tells its task, with what to answer once done.
-enum Order {
-    Listen(Filter, RadioSink, oneshot::Sender<()>),
-    Ignore(oneshot::Sender<()>),
-}
-
-type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
-type Errand = Pin<Box<dyn Future<Output = Done> + Send>>;
-
-/// An errand's result.
-enum Done {
-    Looked(PeripheralId, Option<Box<PeripheralProperties>>),
-    Resumed(AdapterState),
-    Forgotten,
-}
-
-/// A scan in progress.
-struct Listening {
-    join: Join<PeripheralId>,
-    sink: RadioSink,
-    state: AdapterState,
-}
-
-impl Listening {
-    fn report(&mut self, state: AdapterState) {
-        if self.state != state {
-            self.state = state;
-            self.sink.adapter(state);
-        }
-    }
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Resuming {
-    No,
-    Yes,
-    /// What happened meanwhile calls for another try.
-    YesAndAgain,
-}
-
-/// The task that takes btleplug's events. It waits for nothing else: what needs an answer from the
-/// system is an errand, run beside the events.
-struct Drain {
-    adapter: platform::Adapter,
-    power: Power,
-    listening: Option<Listening>,
-    errands: FuturesUnordered<Errand>,
-    lookups: usize,
-    discovered: usize,
-    resuming: Resuming,
-}
-
-impl Drain {
-    async fn run(
-        mut self,
-        mut events: Events,
-        mut presence: Presence,
-        mut orders: mpsc::Receiver<Order>,
-    ) {
-        loop {
-            tokio::select! {
-                order = orders.recv() => match order {
-                    Some(order) => self.obey(order),
-                    None => break,
-                },
-                event = events.next() => match event {
-                    Some(event) => self.event(event),
-                    None => return self.report(AdapterState::Gone),
-                },
-                Some(done) = self.errands.next() => self.done(done),
-                here = presence.changed() => {
-                    if self.power.is_lost() {
-                        return self.report(AdapterState::Gone);
-                    }
-                    match here {
-                        true => self.resume(),
-                        false => self.report(AdapterState::Gone),
-                    }
-                }
-            }
-        }
-        // The scanner has been dropped. btleplug keeps its connection, and with it the scan.
-        if self.listening.take().is_some() {
-            let _ = tokio::time::timeout(FAREWELL, self.adapter.stop_scan()).await;
-        }
-    }
-
-    fn obey(&mut self, order: Order) {
-        self.errands.clear();
-        self.lookups = 0;
-        self.resuming = Resuming::No;
-        let done = match order {
-            Order::Listen(filter, sink, done) => {
-                self.listening = Some(Listening {
-                    join: Join::new(filter),
-                    sink,
-                    state: AdapterState::Ready,
-                });
-                done
-            }
-            Order::Ignore(done) => {
-                self.listening = None;
-                done
-            }
-        };
-        // Whoever gave the order may have given up waiting.
-        let _ = done.send(());
-    }
-
-    fn report(&mut self, state: AdapterState) {
-        if let Some(listening) = &mut self.listening {
-            listening.report(state);
-        }
-    }
-
-    fn event(&mut self, event: CentralEvent) {
-        match event {
-            CentralEvent::StateUpdate(CentralState::PoweredOn) => return self.powered_on(),
-            CentralEvent::StateUpdate(CentralState::PoweredOff) => {
-                return self.report(AdapterState::Off);
-            }
-            _ => {}
-        }
-        let Some(Listening { join, sink, .. }) = &mut self.listening else {
-            return;
-        };
-        let joined = match os::news(event) {
-            Some(News::Look(id)) => return self.look(id),
-            Some(News::Rssi(id, dbm)) => {
-                join.rssi(&id, dbm);
-                None
-            }
-            Some(News::Services(id, services)) => {
-                join.services(&id, &services);
-                None
-            }
-            Some(News::ServiceData(id, data)) => join.service_data(&id, &data),
-            Some(News::ManufacturerData(id, data)) => join.manufacturer_data(&id, &data),
-            None => None,
-        };
-        if let Some((frame, rssi)) = joined {
-            sink.heard(frame, rssi);
-        }
-    }
-
-    /// Reads a device's properties.
-    fn look(&mut self, id: PeripheralId) {
-        if self.lookups >= LOOKUPS_MAX {
-            if let Some(listening) = &self.listening {
-                listening.sink.missed();
-            }
-            return;
-        }
-        self.lookups += 1;
-        let adapter = self.adapter.clone();
-        self.errands.push(Box::pin(async move {
-            let properties = match adapter.peripheral(&id).await {
-                Ok(peripheral) => peripheral.properties().await.ok().flatten(),
-                // It has gone again.
-                Err(_) => None,
-            };
-            Done::Looked(id, properties.map(Box::new))
-        }));
-        self.discovered += 1;
-        if self.discovered >= DISCOVERED_MAX {
-            self.discovered = 0;
-            let adapter = self.adapter.clone();
-            self.errands.push(Box::pin(async move {
-                // Some systems have nothing to forget, and say so.
-                let _ = adapter.clear_peripherals().await;
-                Done::Forgotten
-            }));
-        }
-    }
-
-    fn powered_on(&mut self) {
-        let ready = |listening: &Listening| listening.state == AdapterState::Ready;
-        // Said of an adapter that has not been off, it is no reason to interrupt the scan.
-        if !self.listening.as_ref().is_some_and(ready) {
-            self.resume();
-        }
-    }
-
-    /// Begins the scan again, if the adapter allows.
-    fn resume(&mut self) {
-        if self.listening.is_none() {
-            return;
-        }
-        if self.resuming != Resuming::No {
-            self.resuming = Resuming::YesAndAgain;
-            return;
-        }
-        self.resuming = Resuming::Yes;
-        let (adapter, power) = (self.adapter.clone(), self.power.clone());
-        self.errands.push(Box::pin(async move {
-            Done::Resumed(match power.require_on().await {
-                Ok(()) => {
-                    // What may be left of the old scan would count as the new one's being there.
-                    let _ = adapter.stop_scan().await;
-                    match adapter.start_scan(ScanFilter::default()).await {
-                        Ok(()) => AdapterState::Ready,
-                        Err(_) => AdapterState::Gone,
-                    }
-                }
-                Err(RadioError::AdapterOff) => AdapterState::Off,
-                Err(_) => AdapterState::Gone,
-            })
-        }));
-    }
-
-    fn done(&mut self, done: Done) {
-        match done {
-            Done::Looked(id, properties) => {
-                self.lookups = self.lookups.saturating_sub(1);
-                if let (Some(Listening { join, sink, .. }), Some(found)) =
-                    (&mut self.listening, properties)
-                {
-                    let (services, data) = (&found.services, &found.service_data);
-                    let joined =
-                        join.properties(&id, found.rssi, services, data, &found.manufacturer_data);
-                    if let Some((frame, rssi)) = joined {
-                        sink.heard(frame, rssi);
-                    }
-                }
-            }
-            Done::Resumed(state) => {
-                let again = self.resuming == Resuming::YesAndAgain;
-                self.resuming = Resuming::No;
-                self.report(state);
-                if again {
-                    self.resume();
-                }
-            }
-            Done::Forgotten => {}
-        }
     }
 }

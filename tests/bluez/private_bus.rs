@@ -3,7 +3,7 @@
 //! libdbus finds the system bus by an environment variable, and a process that has threads must not
 //! change its environment: so each test runs a second time in a child process that has it from birth.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -30,21 +30,32 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bu
 </busconfig>
 "#;
 
-/// Runs the test called `name` with a bus of its own, whose address `scenario` gets.
-pub(crate) fn with_bus<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(String) -> F) {
+/// The name of the test in which a scenario is written.
+pub(crate) fn test_of<S>(_scenario: &S) -> &'static str {
+    let path = std::any::type_name::<S>();
+    let test = path.trim_end_matches("::{{closure}}");
+    // The first step is the name of this program.
+    test.split_once("::").unwrap().1
+}
+
+/// Runs `test` with a bus of its own, whose address `scenario` gets.
+pub(crate) fn with_bus<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(String) -> F) {
     if is_child(scenario) {
         return;
     }
     match Daemon::start() {
-        Some(daemon) => run_child(name, &daemon.address),
-        None => eprintln!("SKIPPED {name}: no dbus-daemon on this machine"),
+        Some(daemon) => run_child(test, &daemon.address),
+        // Past the test harness, which shows of a test that passes nothing it prints.
+        None => std::io::stderr()
+            .write_all(format!("SKIPPED {test}: no dbus-daemon here\n").as_bytes())
+            .unwrap(),
     }
 }
 
-/// Runs the test called `name` on a machine without a system bus.
-pub(crate) fn without_bus<F: Future<Output = ()>>(name: &str, scenario: impl FnOnce(String) -> F) {
+/// Runs `test` as on a machine without a system bus.
+pub(crate) fn without_bus<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(String) -> F) {
     if !is_child(scenario) {
-        run_child(name, "unix:path=/nonexistent/system_bus_socket");
+        run_child(test, "unix:path=/nonexistent/system_bus_socket");
     }
 }
 
@@ -64,9 +75,9 @@ pub(crate) fn play(scenario: impl Future<Output = ()>) {
         .expect("the scenario should end before its deadline");
 }
 
-fn run_child(name: &str, address: &str) {
+fn run_child(test: &str, address: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, address)
         .env("DBUS_SYSTEM_BUS_ADDRESS", address)
         .output()
@@ -75,7 +86,7 @@ fn run_child(name: &str, address: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
     // No test by that name passes as well, and is no pass.
     let passed = output.status.success() && stdout.contains("1 passed");
-    assert!(passed, "{name} failed in its child:\n{stdout}\n{stderr}");
+    assert!(passed, "{test} failed in its child:\n{stdout}\n{stderr}");
     // bluez-async panics in a task of its own when signals cross the end of a stream (see the scanner).
     assert!(
         !stderr.contains("panicked at src/") && !stderr.contains("panicked at tests/"),
@@ -101,6 +112,8 @@ impl Daemon {
             .arg("--print-address=1")
             .arg(format!("--config-file={}", config.display()))
             .stdout(Stdio::piped())
+            // It complains that it may not raise its limits.
+            .stderr(Stdio::null())
             .spawn()
             .ok()?;
         let mut address = String::new();

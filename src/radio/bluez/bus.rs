@@ -41,8 +41,14 @@ impl Bus {
             .map_err(|error| RadioError::NoService(text(&error)))?;
         let here = Arc::new(watch::Sender::new(true));
         let gone = Arc::clone(&here);
+        let held = Arc::clone(&connection);
         let io = tokio::spawn(async move {
-            // Ends when the bus has gone, and whoever calls over it is told so then.
+            // The socket must close after the reactor has let go of it, not before: another thread
+            // may be given its number at once, and lose its events. Locals end in reverse order, if
+            // the task is aborted too.
+            let _held = held;
+            let io = io;
+            // It ends when the bus has gone, and whoever calls over it is told so then.
             io.await;
             gone.send_replace(false);
         });
@@ -183,8 +189,11 @@ impl Presence {
     /// Waits for the next change. `true`: the adapter has come, perhaps after having been away
     /// unseen.
     pub(crate) async fn changed(&mut self) -> bool {
-        // It fails once the bus has been closed, which is no time to expect the adapter.
-        self.0.changed().await.is_ok() && *self.0.borrow_and_update()
+        if self.0.changed().await.is_err() {
+            // We have closed the bus ourselves, and nobody waits for adapters any more.
+            std::future::pending::<()>().await;
+        }
+        *self.0.borrow_and_update()
     }
 }
 

@@ -7,7 +7,8 @@ use ::btleplug::api::{Central, CentralEvent, Manager as _};
 use ::btleplug::platform::{Adapter, Manager};
 use dbus::Path;
 
-use super::{News, radio_error};
+use super::drain::News;
+use super::radio_error;
 pub(super) use crate::radio::bluez::Presence;
 use crate::radio::bluez::{self, Bus, choose};
 use crate::radio::{RadioError, SystemOptions};

@@ -4,7 +4,8 @@
 use ::btleplug::api::{BDAddr, Central, CentralEvent, CentralState, Manager as _};
 use ::btleplug::platform::{Adapter, Manager};
 
-use super::{News, radio_error};
+use super::drain::News;
+use super::radio_error;
 use crate::radio::{RadioError, SystemOptions};
 
 /// Asks the system whether the adapter is on.

@@ -1,0 +1,157 @@
+//! What goes wrong, told apart, and what is taken up again after it.
+
+use std::sync::Arc;
+
+use truyvet::radio::bluez::BluezAdvertiser;
+use truyvet::radio::btleplug::BtleplugScanner;
+use truyvet::radio::{
+    AdapterState, Advertiser, Filter, RadioError, RadioSink, Scanner, SystemOptions, system,
+};
+use truyvet::time::SystemClock;
+
+use super::fake::INSTANCES_MAX;
+use super::private_bus::{with_bus, without_bus};
+use super::stack::Stack;
+use super::{Ears, gaen_frame, on, protocols, with_bluez};
+
+#[test]
+fn no_room_for_another_advertisement() {
+    with_bluez(1, async |_| {
+        let mut mouths = Vec::new();
+        for _ in 0..INSTANCES_MAX {
+            let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+            mouth.advertise(&gaen_frame(1)).await.unwrap();
+            mouths.push(mouth);
+        }
+        let mut late = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let refused = late.advertise(&gaen_frame(2)).await.unwrap_err();
+        assert!(matches!(refused, RadioError::TooManyAdvertisements));
+        mouths.pop().unwrap().stop().await.unwrap();
+        late.advertise(&gaen_frame(2)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_adapter_that_is_off_stays_off() {
+    with_bluez(1, async |_| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut scanner = BtleplugScanner::open(&on("hci0")).await.unwrap();
+        stack.power("hci0", false).await;
+        let (sink, _events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
+        let started = scanner.start(Filter::of(&protocols()), sink).await;
+        assert!(matches!(started, Err(RadioError::AdapterOff)));
+        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        assert!(matches!(advertised, Err(RadioError::AdapterOff)));
+        for options in [SystemOptions::default(), on("hci0")] {
+            assert!(matches!(system(options).await, Err(RadioError::AdapterOff)));
+        }
+        assert!(!stack.is_powered("hci0").await);
+    });
+}
+
+#[test]
+fn a_scan_outlives_its_adapters_being_off() {
+    with_bluez(2, async |_| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn a_restarted_bluetoothd_is_taken_up_again() {
+    with_bluez(2, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        bluez.vanish().await;
+        assert_eq!(ears.state().await, AdapterState::Gone);
+        let advertised = mouth.advertise(&gaen_frame(2)).await;
+        assert!(matches!(advertised, Err(RadioError::NoService(_))));
+        bluez.appear().await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        mouth.advertise(&gaen_frame(2)).await.unwrap();
+        ears.hear(&gaen_frame(2)).await;
+    });
+}
+
+#[test]
+fn a_scan_refused_at_first_is_asked_for_again() {
+    with_bluez(1, async |bluez| {
+        let stack = Stack::open();
+        let mut ears = Ears::open("hci0").await;
+        stack.power("hci0", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        bluez.refuse_scans(1);
+        stack.power("hci0", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        assert!(stack.is_discovering("hci0").await);
+    });
+}
+
+#[test]
+fn an_unplugged_adapter_is_taken_up_again() {
+    with_bluez(2, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        bluez.unplug(1);
+        assert_eq!(ears.state().await, AdapterState::Gone);
+        bluez.unplug(0);
+        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        assert!(
+            matches!(advertised, Err(RadioError::NoAdapter)),
+            "{advertised:?}"
+        );
+        bluez.plug(0);
+        bluez.plug(1);
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn no_bluetoothd_on_the_bus() {
+    with_bus("failures::no_bluetoothd_on_the_bus", |_| no_service());
+}
+
+#[test]
+fn no_bus() {
+    without_bus("failures::no_bus", |_| no_service());
+}
+
+async fn no_service() {
+    let opened = system(SystemOptions::default()).await;
+    assert!(
+        matches!(opened, Err(RadioError::NoService(_))),
+        "{opened:?}"
+    );
+}
+
+#[test]
+fn no_adapter() {
+    with_bluez(0, async |_| {
+        let opened = system(SystemOptions::default()).await;
+        assert!(matches!(opened, Err(RadioError::NoAdapter)), "{opened:?}");
+    });
+}
+
+#[test]
+fn an_adapter_by_name_or_address() {
+    with_bluez(2, async |_| {
+        system(SystemOptions::default()).await.unwrap();
+        system(on("00:00:5e:00:53:01")).await.unwrap();
+        let missing = system(on("hci7")).await.unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "no Bluetooth adapter named hci7; there is hci0, hci1"
+        );
+    });
+}
