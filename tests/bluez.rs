@@ -19,15 +19,14 @@ mod stack;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use truyvet::protocol::Heard;
 use truyvet::protocol::bluezone::WireProfile;
 use truyvet::protocol::gaen::{Config, TemporaryExposureKey};
 use truyvet::radio::bluez::BluezAdvertiser;
 use truyvet::radio::btleplug::BtleplugScanner;
 use truyvet::radio::{
-    AdapterState, Advertiser, Filter, RadioError, RadioEvent, RadioSink, Scanner, SystemOptions,
-    system,
+    AdapterState, Advertiser, Filter, RadioError, RadioEvent, RadioEvents, RadioSink, Scanner,
+    SystemOptions, system,
 };
 use truyvet::sighting::Rssi;
 use truyvet::time::{IntervalNumber, SystemClock};
@@ -80,7 +79,7 @@ fn identifier(frame: &Advertisement) -> EphemeralId {
 /// A scanner, and what it hears.
 struct Ears {
     scanner: BtleplugScanner,
-    events: mpsc::Receiver<RadioEvent>,
+    events: RadioEvents,
 }
 
 impl Ears {
@@ -96,7 +95,7 @@ impl Ears {
         loop {
             if let RadioEvent::Heard {
                 frame: heard, rssi, ..
-            } = self.events.recv().await.unwrap()
+            } = self.events.next().await.unwrap()
                 && identifier(&heard) == identifier(frame)
             {
                 return rssi;
@@ -107,7 +106,7 @@ impl Ears {
     /// Waits for the adapter's next change.
     async fn state(&mut self) -> AdapterState {
         loop {
-            if let RadioEvent::Adapter(state) = self.events.recv().await.unwrap() {
+            if let RadioEvent::Adapter(state) = self.events.next().await.unwrap() {
                 return state;
             }
         }
@@ -232,7 +231,7 @@ fn nothing_reaches_the_sink_after_stop() {
         ears.scanner.stop().await.unwrap();
         assert!(!stack.is_discovering("hci1").await);
         // The sink has been let go of, so that the queue ends.
-        while ears.events.recv().await.is_some() {}
+        while ears.events.next().await.is_some() {}
         let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
         ears.scanner
             .start(Filter::of(&protocols()), sink)
@@ -268,7 +267,7 @@ fn a_crowd_is_heard_to_the_last() {
         let mut ears = Ears::open("hci0").await;
         let mut missing: Vec<_> = (0..60).map(|n| identifier(&bluezone_frame(n))).collect();
         while !missing.is_empty() {
-            if let RadioEvent::Heard { frame, .. } = ears.events.recv().await.unwrap() {
+            if let RadioEvent::Heard { frame, .. } = ears.events.next().await.unwrap() {
                 missing.retain(|id| *id != identifier(&frame));
             }
         }
@@ -306,7 +305,7 @@ fn the_machines_own_bluez() {
         ears.hear(&gaen_frame(9)).await;
         println!("heard again after the adapter had been off");
         ears.scanner.stop().await.unwrap();
-        while ears.events.recv().await.is_some() {}
+        while ears.events.next().await.is_some() {}
 
         drop(mouth);
         while stack.active_instances("hci0").await.unwrap() > 0 {}

@@ -376,6 +376,18 @@ fn what_is_heard_is_counted_by_what_it_is() {
 }
 
 #[test]
+fn a_frame_that_mentions_one_protocol_and_carries_another_is_read() {
+    let config = Config::new(Protocol::bluezone()).also_listen(Protocol::gaen());
+    let (mut rig, _) = Rig::started(config);
+    let mut frame = Advertisement::new();
+    frame.push_service_data16(0xFD6F, &[9; 20]).unwrap();
+    frame.push_service_uuid16(0x4E56).unwrap();
+    rig.engine.heard(rig.clock.now(), &frame, None);
+    let counters = rig.engine.health().counters;
+    assert_eq!((counters.frames, counters.malformed_frames), (1, 0));
+}
+
+#[test]
 fn an_engine_hears_the_virtual_air_under_a_clock_moved_by_hand() {
     let (mut rig, actions) = Rig::started(Config::new(Protocol::gaen()));
     let air = Air::new(AirConfig::default(), Arc::new(rig.clock.clone()));

@@ -375,7 +375,10 @@ impl Engine {
         &self.own_keys
     }
 
+    /// What `frame` says in the first protocol in which it says something, or what it is counted as.
     fn parse(&mut self, frame: &Advertisement, rssi: Option<Rssi>) -> Option<Frame> {
+        let counters = &mut self.health.counters;
+        let mut counted_as = &mut counters.foreign_frames;
         for protocol in &self.config.listen {
             match protocol.parse(frame) {
                 Ok(None) => {}
@@ -392,17 +395,12 @@ impl Engine {
                         rssi,
                     });
                 }
-                Ok(Some(Heard::ReadByGatt)) => {
-                    self.health.counters.unread_frames += 1;
-                    return None;
-                }
-                Err(_) => {
-                    self.health.counters.malformed_frames += 1;
-                    return None;
-                }
+                // An address that speaks several protocols may mention one and carry another.
+                Ok(Some(Heard::ReadByGatt)) => counted_as = &mut counters.unread_frames,
+                Err(_) => counted_as = &mut counters.malformed_frames,
             }
         }
-        self.health.counters.foreign_frames += 1;
+        *counted_as += 1;
         None
     }
 

@@ -138,7 +138,7 @@ impl Neighbours {
         if neighbour.open.as_ref().is_some_and(full) {
             neighbour.close(key, out);
         }
-        let open = neighbour.open.get_or_insert_with(|| OpenSighting {
+        let open = neighbour.open.get_or_insert(OpenSighting {
             opened: now.monotonic,
             first: now.wall,
             last: now.wall,
