@@ -1,0 +1,180 @@
+//! The house's rules that a machine can check.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module may use only what stands before it. `tracer` and `engine` stand last but for the shop
+/// window.
+const ROOMS: [&str; 15] = [
+    "time",
+    "secret",
+    "crypto",
+    "entropy",
+    "codec",
+    "advertisement",
+    "sighting",
+    "protocol",
+    "log",
+    "publication",
+    "exposure",
+    "radio",
+    "engine",
+    "tracer",
+    "lib",
+];
+
+/// Uses that go upwards on purpose, with the reason.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    // A frame says where its identifier stood, and a sighting whose identifier it is: two small
+    // vocabularies that are one.
+    ("sighting", "protocol"),
+    ("protocol", "sighting"),
+];
+
+const LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// What stands before a file's own tests.
+fn code_of(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("\n#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn room_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.iter().next().unwrap().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn arrows_point_down() {
+    let place = |room: &str| ROOMS.iter().position(|other| *other == room);
+    let mut wrong = Vec::new();
+    for path in rust_files(&root().join("src")) {
+        let room = room_of(&path);
+        let own = place(&room).unwrap_or_else(|| panic!("no place for the room {room}"));
+        for line in code_of(&path)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            for used in line.split("crate::").skip(1) {
+                let used = used
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next();
+                let Some(used) = used.filter(|used| place(used).is_some()) else {
+                    continue;
+                };
+                let allowed = EXCEPTIONS.contains(&(room.as_str(), used));
+                if place(used).is_some_and(|other| other > own) && !allowed {
+                    wrong.push(format!("{}: {room} uses {used}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn only_one_file_names_each_of_the_hidden_crates() {
+    for (name, home) in [
+        ("ring::", "crypto"),
+        ("aes::", "crypto"),
+        ("bincode::", "codec"),
+    ] {
+        for path in rust_files(&root().join("src")) {
+            let code = code_of(&path);
+            let named = code.lines().any(|line| {
+                let line = line.trim_start();
+                !line.starts_with("//")
+                    && line
+                        .split(|c: char| !c.is_alphanumeric() && c != ':' && c != '_')
+                        .any(|word| word.starts_with(name))
+            });
+            assert!(
+                !named || room_of(&path) == home,
+                "{} names {name}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn files_fit_into_a_head_and_functions_on_a_screen() {
+    let mut long = Vec::new();
+    for folder in ["src", "examples", "tests", "benches"] {
+        for path in rust_files(&root().join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            if text.lines().count() > LINES_MAX {
+                long.push(format!(
+                    "{}: {} lines",
+                    path.display(),
+                    text.lines().count()
+                ));
+            }
+            let mut begun = None;
+            for (number, line) in text.lines().enumerate() {
+                let indent = line.len() - line.trim_start().len();
+                let word = line.trim_start();
+                if begun.is_none()
+                    && !word.starts_with("//")
+                    && is_function(word)
+                    && !word.ends_with(';')
+                {
+                    begun = Some((number, indent));
+                }
+                if let Some((start, depth)) = begun
+                    && indent == depth
+                    && (word == "}" || word.ends_with("{}"))
+                {
+                    if number - start > FUNCTION_LINES_MAX {
+                        long.push(format!(
+                            "{}:{}: {} lines",
+                            path.display(),
+                            start + 1,
+                            number - start
+                        ));
+                    }
+                    begun = None;
+                }
+            }
+        }
+    }
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+fn is_function(line: &str) -> bool {
+    [
+        "fn ",
+        "pub fn ",
+        "pub(crate) fn ",
+        "pub(super) fn ",
+        "async fn ",
+        "pub async fn ",
+        "const fn ",
+        "pub const fn ",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+}
