@@ -13,7 +13,7 @@ use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
 use truyvet::protocol::PublishedKey;
 use truyvet::publication::signature::VerificationKey;
 
-use support::{Error, LogArgs, Published, Trust, Trusted, picture, read_published};
+use support::{Error, LogArgs, Published, Trust, Trusted, count, picture, read_published};
 
 #[derive(Parser)]
 #[command(
@@ -60,7 +60,7 @@ fn check(args: &Args) -> Result<(), Error> {
     let identifier = args.identifier.as_deref();
     let found = identifier.map(|hex| find(hex, &files)).transpose()?;
     if let (Some(places), false) = (&found, args.json) {
-        println!("identifier: found {} times", places.len());
+        println!("identifier: found {}", count(places.len(), "time"));
         places.iter().for_each(|place| println!("  {place}"));
     }
     let refused = files
@@ -108,7 +108,11 @@ fn print_file(file: &Published) {
         Trust::Unsigned => "unsigned".to_owned(),
         Trust::Refused(why) => format!("NOT VERIFIED: {why}"),
     };
-    println!("{}: {} keys, {trust}", file.path.display(), file.keys.len());
+    println!(
+        "{}: {}, {trust}",
+        file.path.display(),
+        count(file.keys.len(), "key")
+    );
 }
 
 /// Every key and time that gives the identifier `hex`.
@@ -148,10 +152,10 @@ fn match_files(args: &Args, files: &[Published]) -> Result<Vec<Exposure>, Error>
     bar.finish_and_clear();
     if !args.json {
         println!(
-            "\n{} keys against {} sightings: {} exposures",
-            keys.len(),
-            matcher.sighting_count(),
-            exposures.len()
+            "\n{} against {}: {}",
+            count(keys.len(), "key"),
+            count(matcher.sighting_count(), "sighting"),
+            count(exposures.len(), "exposure")
         );
         for exposure in &exposures {
             println!("\n{exposure}\n    |{}|", picture(exposure));

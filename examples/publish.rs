@@ -19,7 +19,7 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::UtcDay;
 
-use support::{Error, LogArgs, now};
+use support::{Error, LogArgs, count, now};
 
 #[derive(Parser)]
 #[command(
@@ -74,7 +74,7 @@ fn publish(args: &Args) -> Result<(), Error> {
     if chosen == 0 {
         return Err(format!("this device has no own keys from {from} to {to}").into());
     }
-    println!("{chosen} own keys from {from} to {to}.");
+    println!("{} from {from} to {to}.", count(chosen, "own key"));
     if !args.yes && !consent()? {
         println!("Nothing was given out.");
         return Ok(());
@@ -120,14 +120,14 @@ fn write_bluezone(out: &Path, entries: &[PublishedEntry]) -> Result<(), Error> {
 
 fn write_gaen(args: &Args, keys: Vec<DiagnosisKey>, from: UtcDay, to: UtcDay) -> Result<(), Error> {
     let (authority, public) = signing_key(&args.signing_key)?;
-    let count = keys.len();
+    let real = count(keys.len(), "key");
     let zip = ExportWriter::new(ExportOptions::new(&args.region, from.start(), to.end()))
         .keys(keys)
         .write(&[&authority], &mut SystemEntropy)?;
     let path = args.out.join("published.zip");
     fs::write(&path, zip)?;
     println!(
-        "{}: {count} keys among padding; match it with: check --trust {} {0}",
+        "{}: {real} among padding; match it with: check --trust {} {0}",
         path.display(),
         public.display()
     );

@@ -59,6 +59,12 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
+/// `1 key`, `2 keys`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// An authority's public key, and the file it is from.
 pub(crate) struct Trusted {
     pub(crate) name: String,

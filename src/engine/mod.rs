@@ -19,23 +19,26 @@ use crate::advertisement::Advertisement;
 use crate::entropy::Entropy;
 use crate::log::RETENTION_DAYS;
 use crate::protocol::own_key::release_days;
-use crate::protocol::{EphemeralId, Heard, OwnKey, Protocol, PublishedKey};
+use crate::protocol::{EphemeralId, Heard, OwnKey, PublishedKey};
 use crate::radio::AdapterState;
 use crate::sighting::{Rssi, Sighting};
 use crate::time::{Moment, Timestamp, UtcDay};
 
+mod action;
+mod config;
 mod event;
 mod health;
 mod neighbours;
 mod rotation;
-mod schedule;
+mod switch;
 
+pub use action::Action;
+pub use config::{Config, DutyCycle, Schedule};
 pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, State, Status};
-pub use schedule::{DutyCycle, Schedule};
 
 use neighbours::{Frame, Neighbours, Outcome};
-use schedule::Switch;
+use switch::Switch;
 
 /// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
 /// disk for each half minute of a busy room is what flash bears for years, and a crash loses little.
@@ -47,67 +50,6 @@ const BATCH_AGE: Duration = Duration::from_secs(60);
 /// How far wall clock and monotonic clock may part between two inputs. Chosen: more than a clock
 /// that is being disciplined drifts, and far less than a replayed identifier would need.
 const JUMP_MIN: Duration = Duration::from_secs(5);
-
-/// What an engine does.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// The protocol advertised.
-    pub advertise: Protocol,
-    /// The protocols listened for, the advertised one among them.
-    pub listen: Vec<Protocol>,
-    /// When the radio is on.
-    pub schedule: Schedule,
-}
-
-impl Config {
-    /// Advertises `protocol` and listens for it, always on.
-    pub fn new(protocol: Protocol) -> Self {
-        Self {
-            listen: vec![protocol.clone()],
-            advertise: protocol,
-            schedule: Schedule::default(),
-        }
-    }
-
-    /// Listens for `protocol` too.
-    pub fn also_listen(mut self, protocol: Protocol) -> Self {
-        self.listen.retain(|other| other.kind() != protocol.kind());
-        self.listen.push(protocol);
-        self
-    }
-
-    /// Follows `schedule`.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
-        self
-    }
-}
-
-/// What the engine wants done.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Action {
-    /// Advertise `frame`, under a fresh address, in place of any other, and not beyond `until`.
-    Advertise {
-        /// The frame.
-        frame: Advertisement,
-        /// When its identifier ends. The engine asks for the next by then, if it is ticked.
-        until: Timestamp,
-    },
-    /// Advertise nothing.
-    StopAdvertising,
-    /// Begin to scan, or cease.
-    Scan(bool),
-    /// Store these.
-    Store(Vec<Sighting>),
-    /// Save [`Engine::own_keys`], before anything that follows.
-    SaveKeys,
-    /// Delete what the log holds from before the retention that ends today.
-    Purge(UtcDay),
-    /// Tell the app.
-    Tell(Event),
-}
 
 /// The behaviour of a tracer.
 pub struct Engine {

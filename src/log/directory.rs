@@ -20,6 +20,67 @@ const SEALED_FILE_BYTES_MAX: u64 = 64 * 1024;
 const LOCK: &str = "lock";
 const TEMPORARY_SUFFIX: &str = ".new";
 
+/// A log's directory with what opens it.
+pub(super) struct LogDirectory {
+    pub(super) path: PathBuf,
+    pub(super) kek: Secret<32>,
+    pub(super) log_id: LogId,
+}
+
+impl LogDirectory {
+    /// The directory of the log at `path`, which must be there.
+    pub(super) fn open(path: PathBuf, kek: Secret<32>) -> Result<Self, LogError> {
+        let log_id = read_log_id(&path, &kek)?;
+        Ok(Self { path, kek, log_id })
+    }
+
+    /// The same for an empty directory, which it makes a log.
+    pub(super) fn create(path: PathBuf, kek: Secret<32>) -> Result<Self, LogError> {
+        let log_id = LogId(fresh_id()?);
+        let sealed = FileKind::Meta.seal(&kek, fresh_id()?, &[], log_id.0.to_vec())?;
+        replace_file(&path, FileKind::Meta, &sealed)?;
+        Ok(Self { path, kek, log_id })
+    }
+
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            kek: self.kek.duplicate(),
+            log_id: self.log_id,
+        }
+    }
+
+    pub(super) fn read_own_keys(&self) -> Result<Vec<OwnKey>, LogError> {
+        let Some(sealed) = read_file(&self.path, FileKind::OwnKeys)? else {
+            return Ok(Vec::new());
+        };
+        let corrupted = |what| LogError::corrupted(FileKind::OwnKeys.name(), 28, what);
+        let payload = FileKind::OwnKeys.open(&self.kek, &self.log_id.0, &sealed)?;
+        let payload = payload.ok_or_else(|| corrupted("the own keys do not open"))?;
+        let stored: Vec<StoredOwnKey> =
+            codec::decode(&payload).map_err(|_| corrupted("a record is malformed"))?;
+        let keys: Option<Vec<OwnKey>> = stored.iter().map(StoredOwnKey::to_own_key).collect();
+        keys.ok_or_else(|| corrupted("a key has the wrong length"))
+    }
+
+    pub(super) fn write_own_keys(&self, keys: &[StoredOwnKey]) -> Result<(), LogError> {
+        let payload = codec::encode(&keys).map_err(|_| LogError::Crypto)?;
+        let sealed = FileKind::OwnKeys.seal(&self.kek, fresh_id()?, &self.log_id.0, payload)?;
+        replace_file(&self.path, FileKind::OwnKeys, &sealed)
+    }
+
+    /// The segments there are, in the order of their days and numbers.
+    pub(super) fn segment_names(&self) -> Result<Vec<SegmentName>, LogError> {
+        let entries = list(&self.path)?;
+        let mut names: Vec<_> = entries
+            .iter()
+            .filter_map(|name| SegmentName::parse(name))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+}
+
 /// Makes `directory`, for its owner alone, unless it is there.
 pub(super) fn make(directory: &Path) -> Result<(), LogError> {
     let mut builder = fs::DirBuilder::new();
@@ -59,15 +120,7 @@ pub(super) fn require_empty(directory: &Path) -> Result<(), LogError> {
     }
 }
 
-/// Gives an empty directory the identity of a new log.
-pub(super) fn create_log(directory: &Path, kek: &Secret<32>) -> Result<LogId, LogError> {
-    let log_id = LogId(fresh_id()?);
-    let sealed = FileKind::Meta.seal(kek, fresh_id()?, &[], log_id.0.to_vec())?;
-    replace_file(directory, FileKind::Meta, &sealed)?;
-    Ok(log_id)
-}
-
-pub(super) fn read_log_id(directory: &Path, kek: &Secret<32>) -> Result<LogId, LogError> {
+fn read_log_id(directory: &Path, kek: &Secret<32>) -> Result<LogId, LogError> {
     let Some(sealed) = read_file(directory, FileKind::Meta)? else {
         return Err(LogError::NoLog {
             directory: directory.to_owned(),
@@ -81,45 +134,6 @@ pub(super) fn read_log_id(directory: &Path, kek: &Secret<32>) -> Result<LogId, L
     let id = payload.as_slice().try_into();
     id.map(LogId)
         .map_err(|_| LogError::corrupted(FileKind::Meta.name(), 28, "the identity is malformed"))
-}
-
-pub(super) fn read_own_keys(
-    directory: &Path,
-    log_id: LogId,
-    kek: &Secret<32>,
-) -> Result<Vec<OwnKey>, LogError> {
-    let Some(sealed) = read_file(directory, FileKind::OwnKeys)? else {
-        return Ok(Vec::new());
-    };
-    let corrupted = |what| LogError::corrupted(FileKind::OwnKeys.name(), 28, what);
-    let payload = FileKind::OwnKeys.open(kek, &log_id.0, &sealed)?;
-    let payload = payload.ok_or_else(|| corrupted("the own keys do not open"))?;
-    let stored: Vec<StoredOwnKey> =
-        codec::decode(&payload).map_err(|_| corrupted("a record is malformed"))?;
-    let keys: Option<Vec<OwnKey>> = stored.iter().map(StoredOwnKey::to_own_key).collect();
-    keys.ok_or_else(|| corrupted("a key has the wrong length"))
-}
-
-pub(super) fn write_own_keys(
-    directory: &Path,
-    log_id: LogId,
-    kek: &Secret<32>,
-    keys: &[StoredOwnKey],
-) -> Result<(), LogError> {
-    let payload = codec::encode(&keys).map_err(|_| LogError::Crypto)?;
-    let sealed = FileKind::OwnKeys.seal(kek, fresh_id()?, &log_id.0, payload)?;
-    replace_file(directory, FileKind::OwnKeys, &sealed)
-}
-
-/// The segments there are, in the order of their days and numbers.
-pub(super) fn segment_names(directory: &Path) -> Result<Vec<SegmentName>, LogError> {
-    let entries = list(directory)?;
-    let mut names: Vec<_> = entries
-        .iter()
-        .filter_map(|name| SegmentName::parse(name))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 /// Has the system put the directory's own entries on the disk.

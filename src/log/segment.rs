@@ -2,11 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::LogError;
+use super::directory::LogDirectory;
 use super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, LogId, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_aad,
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_aad,
 };
 use crate::codec;
 use crate::crypto::{AeadKey, TAG_BYTES};
@@ -134,13 +135,8 @@ pub(crate) enum ChunkRead {
 }
 
 impl SegmentReader {
-    pub(crate) fn open(
-        directory: &Path,
-        name: &SegmentName,
-        log_id: LogId,
-        kek: &Secret<32>,
-    ) -> Result<Self, LogError> {
-        let (path, day) = (directory.join(name.to_string()), name.day);
+    pub(crate) fn open(home: &LogDirectory, name: &SegmentName) -> Result<Self, LogError> {
+        let (path, day) = (home.path.join(name.to_string()), name.day);
         let name = name.to_string();
         let file = File::open(&path).map_err(|e| LogError::io("open a segment", &path, e))?;
         let metadata = file.metadata();
@@ -171,7 +167,7 @@ impl SegmentReader {
             }
             Err(error) => return Err(error),
         };
-        if parsed.log_id != log_id {
+        if parsed.log_id != home.log_id {
             return Err(LogError::corrupted(
                 &reader.name,
                 16,
@@ -185,7 +181,7 @@ impl SegmentReader {
                 "its day is not its name's",
             ));
         }
-        reader.key = Some(parsed.segment_key(kek)?);
+        reader.key = Some(parsed.segment_key(&home.kek)?);
         reader.header = header;
         Ok(reader)
     }

@@ -41,9 +41,9 @@ for protocol in gaen bluezone; do
     echo "-- what $1 finds with $2's keys:"
     cat check.txt
     case $2 in
-      stranger) expect "$1 finds nothing of $2's" " 0 exposures" check.txt ;;
+      stranger) expect "$1 finds nothing of $2's" ": 0 exposures$" check.txt ;;
       *)
-        expect "$1 finds one exposure to $2" " 1 exposures" check.txt
+        expect "$1 finds one exposure to $2" ": 1 exposure$" check.txt
         expect "both identifiers of $2 are in $1's log" "of 2 identifiers" check.txt
         ;;
     esac

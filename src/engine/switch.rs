@@ -1,72 +1,8 @@
-//! When the radio is on.
+//! A radio half that is turned on and off.
 
 use std::time::Duration;
 
-/// On for a while, off for a while, again and again; or always on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum DutyCycle {
-    /// Never off.
-    Continuous,
-    /// Off between.
-    Periodic {
-        /// How long it is on; more than zero.
-        on: Duration,
-        /// How long it is off; more than zero.
-        off: Duration,
-    },
-}
-
-/// When a tracer scans and when it advertises.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Schedule {
-    /// Scanning.
-    pub scan: DutyCycle,
-    /// Advertising.
-    pub advertise: DutyCycle,
-}
-
-impl Schedule {
-    /// Always on: for devices on mains power, and the default.
-    pub const fn continuous() -> Self {
-        Self {
-            scan: DutyCycle::Continuous,
-            advertise: DutyCycle::Continuous,
-        }
-    }
-
-    /// What Bluezone 3 does in the background: scan 40 s and rest 260 s, advertise 15 s and rest
-    /// 15 s. A neighbour is noticed within five minutes.
-    pub const fn bluezone_background() -> Self {
-        Self {
-            scan: periodic(40, 260),
-            advertise: periodic(15, 15),
-        }
-    }
-
-    /// What Google's implementation of GAEN does: scan for 4 s every 4 minutes (its 210 to 300 s,
-    /// without their jitter), advertise always.
-    pub const fn gaen() -> Self {
-        Self {
-            scan: periodic(4, 236),
-            advertise: DutyCycle::Continuous,
-        }
-    }
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self::continuous()
-    }
-}
-
-const fn periodic(on_s: u64, off_s: u64) -> DutyCycle {
-    DutyCycle::Periodic {
-        on: Duration::from_secs(on_s),
-        off: Duration::from_secs(off_s),
-    }
-}
+use super::DutyCycle;
 
 /// A switch that a duty cycle turns, and that pauses itself for a while after a failure.
 #[derive(Debug)]
@@ -81,6 +17,9 @@ pub(super) struct Switch {
 /// back within seconds, and an adapter that is off should cost nothing.
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(64);
+
+/// A cycle's half is never shorter, lest a zero in a configuration spin the radio. Chosen.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 impl Switch {
     pub(super) fn new(cycle: DutyCycle) -> Self {
@@ -137,9 +76,6 @@ impl Switch {
     }
 }
 
-/// A cycle's half is never shorter, lest a zero in a configuration spin the radio. Chosen.
-const SHORTEST: Duration = Duration::from_millis(100);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +86,10 @@ mod tests {
 
     #[test]
     fn a_periodic_switch_turns_on_time() {
-        let mut switch = Switch::new(periodic(40, 260));
+        let mut switch = Switch::new(DutyCycle::Periodic {
+            on: s(40),
+            off: s(260),
+        });
         switch.turn_on(s(10));
         assert!(!switch.turn_if_due(s(49)) && switch.on);
         assert!(switch.turn_if_due(s(50)) && !switch.on);

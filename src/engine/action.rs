@@ -1,0 +1,31 @@
+//! What the engine wants done.
+
+use super::Event;
+use crate::advertisement::Advertisement;
+use crate::sighting::Sighting;
+use crate::time::{Timestamp, UtcDay};
+
+/// What the engine wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Advertise `frame`, under a fresh address, in place of any other, and not beyond `until`.
+    Advertise {
+        /// The frame.
+        frame: Advertisement,
+        /// When its identifier ends. The engine asks for the next by then, if it is ticked.
+        until: Timestamp,
+    },
+    /// Advertise nothing.
+    StopAdvertising,
+    /// Begin to scan, or cease.
+    Scan(bool),
+    /// Store these.
+    Store(Vec<Sighting>),
+    /// Save [`Engine::own_keys`](super::Engine::own_keys), before anything that follows.
+    SaveKeys,
+    /// Delete what the log holds from before the retention that ends today.
+    Purge(UtcDay),
+    /// Tell the app.
+    Tell(Event),
+}

@@ -1,0 +1,110 @@
+//! What can go wrong with a log.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::VERSION;
+use super::{KeyError, SEGMENTS_PER_DAY_MAX};
+use crate::entropy::EntropyError;
+use crate::time::UtcDay;
+
+/// The log cannot be used, or part of it cannot.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The key cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The log was made with another key.
+    #[error("the key does not open the log in {}: it was made with another", directory.display())]
+    WrongKey {
+        /// Where the log is.
+        directory: PathBuf,
+    },
+    /// Another process writes to the log.
+    #[error("another process has the log in {} open: stop it first", directory.display())]
+    InUse {
+        /// Where the log is.
+        directory: PathBuf,
+    },
+    /// There is no log.
+    #[error("there is no log in {}", directory.display())]
+    NoLog {
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// The directory holds things that are not a log's.
+    #[error(
+        "{} holds {found} but no log: give an empty or a new directory",
+        directory.display()
+    )]
+    NotALog {
+        /// The directory.
+        directory: PathBuf,
+        /// One of the things.
+        found: String,
+    },
+    /// A file is not as it was written.
+    #[error("{segment} is damaged at byte {offset}: {what}")]
+    Corrupted {
+        /// The file's name.
+        segment: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A file was written by a newer version of this crate.
+    #[error("{file} has format version {found}, this version reads {}", VERSION)]
+    UnsupportedVersion {
+        /// The file's name.
+        file: String,
+        /// Its version.
+        found: u16,
+    },
+    /// The log was opened too often on one day.
+    #[error(
+        "{day} has {SEGMENTS_PER_DAY_MAX} segments, no more are made: is something restarting?"
+    )]
+    TooManySegments {
+        /// The day.
+        day: UtcDay,
+    },
+    /// The system refuses.
+    #[error("cannot {doing} at {}: {source}", path.display())]
+    Io {
+        /// What was to be done.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The thread that wrote to the log has panicked.
+    #[error("the writer of the log has died: restart, and report it")]
+    WriterDied,
+    /// Sealing failed, which no input makes happen.
+    #[error("a record could not be sealed")]
+    Crypto,
+}
+
+impl LogError {
+    pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn corrupted(segment: &str, offset: u64, what: &'static str) -> Self {
+        Self::Corrupted {
+            segment: segment.to_owned(),
+            offset,
+            what,
+        }
+    }
+}
