@@ -264,21 +264,167 @@ fn a_clock_that_jumps_is_told_and_splits_sightings() {
 }
 
 #[test]
+fn a_device_that_slept_does_not_go_on_with_yesterdays_identifier() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::gaen()));
+    // The monotonic clock stands still while the machine sleeps.
+    rig.clock.jump_to(START.saturating_add(s(8 * 3_600)));
+    let actions = rig.pass(s(30));
+    assert_eq!(frames(&actions).len(), 1);
+    assert_ne!(frames(&actions), frames(&first));
+    assert_eq!(rig.engine.health().counters.clock_jumps, 1);
+}
+
+#[test]
+fn a_clock_that_creeps_is_noticed() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    for _ in 0..100 {
+        rig.clock.advance(s(1));
+        let ahead = rig.clock.now().wall.saturating_add(s(4));
+        rig.clock.jump_to(ahead);
+        rig.engine.tick(rig.clock.now());
+    }
+    assert!(rig.engine.health().counters.clock_jumps >= 50);
+}
+
+#[test]
+fn one_jump_counts_once_though_older_frames_come_after_it() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    let before = rig.clock.now();
+    rig.clock.advance(s(1));
+    rig.clock.jump_to(START.saturating_add(s(3_600)));
+    rig.engine.tick(rig.clock.now());
+    let mut neighbour = Advertisement::new();
+    neighbour.push_manufacturer_data(0x22B5, &[9; 12]).unwrap();
+    rig.engine.heard(before, &neighbour, None);
+    rig.clock.advance(s(1));
+    rig.engine.tick(rig.clock.now());
+    assert_eq!(rig.engine.health().counters.clock_jumps, 1);
+}
+
+#[test]
+fn a_clock_set_far_ahead_deletes_nothing_for_a_day() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.pass(s(5 * 86_400));
+    let keys = rig.engine.own_keys().len();
+    rig.clock
+        .jump_to(rig.clock.now().wall.saturating_add(s(40 * 86_400)));
+    let held = rig.pass(s(86_000));
+    assert!(!held.iter().any(|action| matches!(action, Action::Purge(_))));
+    assert!(rig.engine.own_keys().len() > keys);
+    // Nobody set it right: it is the time.
+    let after = rig.pass(s(1_000));
+    assert!(
+        after
+            .iter()
+            .any(|action| matches!(action, Action::Purge(_)))
+    );
+    assert!(rig.engine.own_keys().len() <= 2);
+}
+
+#[test]
+fn the_device_knows_its_own_identifiers_when_they_come_back() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::gaen()));
+    rig.pass(s(3_600));
+    rig.engine
+        .heard(rig.clock.now(), &frames(&first)[0].0, None);
+    assert_eq!(rig.engine.health().counters.own_frames, 1);
+    assert_eq!(rig.engine.neighbour_count(), 0);
+}
+
+#[test]
+fn a_rotation_is_told_once_the_radio_has_taken_it() {
+    let told = |actions: &[Action]| {
+        let rotated = |action: &&Action| matches!(action, Action::Tell(Event::Rotated { .. }));
+        actions.iter().filter(rotated).count()
+    };
+    let mut rig = Rig::new(Config::new(Protocol::gaen()));
+    rig.engine.start(rig.clock.now());
+    assert_eq!(told(&rig.actions()), 0);
+    rig.engine
+        .advertise_result(rig.clock.now(), Err("no antenna".to_owned()));
+    assert_eq!(told(&rig.actions()), 0);
+    rig.pass(s(3));
+    rig.engine.advertise_result(rig.clock.now(), Ok(()));
+    assert_eq!(told(&rig.actions()), 1);
+}
+
+#[test]
+fn a_neighbour_does_not_leave_while_nobody_listens() {
+    let config = Config::new(Protocol::bluezone()).schedule(Schedule::bluezone_background());
+    let (mut rig, _) = Rig::started(config);
+    let mut neighbour = Advertisement::new();
+    neighbour.push_manufacturer_data(0x22B5, &[9; 12]).unwrap();
+    let mut actions = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..40 {
+            rig.engine.heard(rig.clock.now(), &neighbour, None);
+            actions.extend(rig.pass(s(1)));
+        }
+        actions.extend(rig.pass(s(260)));
+    }
+    let count = |wanted: fn(&Event) -> bool| {
+        let told = |action: &&Action| matches!(action, Action::Tell(event) if wanted(event));
+        actions.iter().filter(told).count()
+    };
+    assert_eq!(
+        count(|event| matches!(event, Event::NeighbourAppeared { .. })),
+        1
+    );
+    assert_eq!(
+        count(|event| matches!(event, Event::NeighbourLeft { .. })),
+        0
+    );
+    // Pauses that the schedule wants are no news.
+    assert_eq!(count(|event| matches!(event, Event::Health(_))), 0);
+}
+
+#[test]
 fn failures_are_told_and_tried_again() {
     let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
-    rig.engine.adapter(rig.clock.now(), AdapterState::Off);
-    let health = rig.engine.health();
-    assert!(!health.is_well());
-    assert!(matches!(&health.scanning.state, State::Failing(why) if why.contains("is off")));
+    rig.engine
+        .scan_result(rig.clock.now(), Err("a first reason".to_owned()));
+    let since = rig.engine.health().scanning.since;
     let again = rig.pass(s(3));
     assert!(
         again
             .iter()
             .any(|action| matches!(action, Action::Scan(true)))
     );
-    assert_eq!(frames(&again).len(), 1);
+    // Trying is not working, and another reason is the same failure.
+    assert!(!rig.engine.health().is_well());
+    rig.engine
+        .scan_result(rig.clock.now(), Err("a second reason".to_owned()));
+    let health = rig.engine.health();
+    assert!(matches!(&health.scanning.state, State::Failing(why) if why == "a second reason"));
+    assert_eq!(health.scanning.since, since);
+    rig.pass(s(10));
+    rig.engine.scan_result(rig.clock.now(), Ok(()));
+    assert!(rig.engine.health().is_well());
+}
+
+#[test]
+fn an_adapter_that_is_off_is_waited_for() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.engine.adapter(rig.clock.now(), AdapterState::Off);
+    let health = rig.engine.health();
+    assert!(matches!(&health.scanning.state, State::Failing(why) if why.contains("is off")));
+    // Asked after a minute, should it not say so itself.
+    let meanwhile = rig.pass(s(60));
+    assert!(
+        !meanwhile
+            .iter()
+            .any(|action| matches!(action, Action::Scan(_)))
+    );
+    assert!(frames(&meanwhile).is_empty());
+    let fallback = rig.pass(s(5));
+    assert!(
+        fallback
+            .iter()
+            .any(|action| matches!(action, Action::Scan(true)))
+    );
 
     rig.engine.adapter(rig.clock.now(), AdapterState::Off);
+    rig.actions();
     rig.engine.adapter(rig.clock.now(), AdapterState::Ready);
     let at_once = rig.actions();
     assert!(

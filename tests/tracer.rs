@@ -352,7 +352,12 @@ async fn a_radio_that_comes_back_is_used_again() {
     };
     let radio = Radio::new(half(&scanning), half(&advertising));
     let log = EncounterLog::open(dir.path(), &key()).unwrap();
-    let tracer = Tracer::builder(log, radio).start().await.unwrap();
+    let clock = Arc::new(SimulatedClock::new(START, 1));
+    let tracer = Tracer::builder(log, radio)
+        .clock(clock)
+        .start()
+        .await
+        .unwrap();
     let mut events = tracer.events();
     let health = |wanted: fn(&Health) -> bool| move |event: &Event| matches!(event, Event::Health(health) if wanted(health));
     let failing = |health: &Health| matches!(&health.scanning.state, State::Failing(why) if why.contains("no Bluetooth adapter"));
@@ -412,6 +417,130 @@ async fn a_log_that_stays_broken_is_an_error_at_the_end() {
         "{error}"
     );
     other.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_not_given_out_if_the_log_cannot_record_it() {
+    let root = tempfile::tempdir().unwrap();
+    let (home, away) = (root.path().join("log"), root.path().join("away"));
+    let air = air();
+    let tracer = start(&home, &air, &air.place(0.0, 0.0), Protocol::gaen(), 1).await;
+    let mut events = tracer.events();
+    wait_for(&mut events, |event| matches!(event, Event::Rotated { .. })).await;
+    std::fs::rename(&home, &away).unwrap();
+    let today = START.utc_day();
+    let error = tracer.release(today, today).await.unwrap_err();
+    assert!(matches!(error, TracerError::NotReleased), "{error}");
+    std::fs::rename(&away, &home).unwrap();
+    assert_eq!(release_today(&tracer).await.len(), 1);
+    tracer.stop().await.unwrap();
+    let keys = LogReader::open(&home, &key()).unwrap().own_keys().unwrap();
+    assert!(keys[0].is_released());
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_wait_when_the_end_is_asked_for_are_stored() {
+    struct Burst;
+    impl Scanner for Burst {
+        async fn start(&mut self, _: Filter, sink: RadioSink) -> Result<(), RadioError> {
+            let mut frame = Advertisement::new();
+            frame.push_manufacturer_data(0x22B5, &[9; 12]).unwrap();
+            for _ in 0..1_000 {
+                sink.heard(frame, None);
+            }
+            Ok(())
+        }
+
+        async fn stop(&mut self) -> Result<(), RadioError> {
+            Ok(())
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let clock = Arc::new(SimulatedClock::new(START, 1));
+    let builder = Tracer::builder(log, Radio::scan_only(Burst)).clock(clock);
+    let health = builder.start().await.unwrap().stop().await.unwrap();
+    assert_eq!(health.counters.frames, 1_000);
+    assert_eq!(stored(dir.path())[0].frames, 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_radio_that_never_answers_stops_nothing_else() {
+    struct Silent;
+    impl Advertiser for Silent {
+        async fn advertise(&mut self, _: &Advertisement) -> Result<(), RadioError> {
+            std::future::pending().await
+        }
+
+        async fn stop(&mut self) -> Result<(), RadioError> {
+            std::future::pending().await
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let on = Arc::new(AtomicBool::new(false));
+    let scanner = Fragile {
+        broken: Arc::new(AtomicBool::new(false)),
+        on: Arc::clone(&on),
+    };
+    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let clock = Arc::new(SimulatedClock::new(START, 1));
+    let builder = Tracer::builder(log, Radio::new(scanner, Silent)).clock(clock);
+    let tracer = builder.start().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let state = tracer.health().advertising.state;
+    assert!(
+        matches!(&state, State::Failing(why) if why.contains("does not answer")),
+        "{state}"
+    );
+    assert!(on.load(Ordering::SeqCst));
+    let error = tracer.stop().await.unwrap_err();
+    assert!(matches!(error, TracerError::StillAdvertising(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_that_cannot_be_stored_does_not_hold_the_others_up() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let start_time = Timestamp::from_unix_millis(START.utc_day().end().unix_millis() - 600_000);
+    let air = Air::new(
+        AirConfig::default(),
+        Arc::new(SimulatedClock::new(start_time, 1)),
+    );
+    let devices = [air.place(0.0, 0.0), air.place(1.0, 0.0)];
+    let other = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
+    let tracer = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
+    // The last number a segment of the day can have.
+    std::fs::write(dirs[0].path().join("2020-08-08.9999.segment"), []).unwrap();
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    other.stop().await.unwrap();
+    let error = tracer.stop().await.unwrap_err();
+    assert!(matches!(error, TracerError::NotStored { .. }), "{error}");
+    let days: HashSet<_> = stored(dirs[0].path())
+        .iter()
+        .map(|s| s.first.utc_day())
+        .collect();
+    assert_eq!(days, HashSet::from([start_time.utc_day().end().utc_day()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tracer_that_has_died_says_so() {
+    struct Fatal;
+    impl Scanner for Fatal {
+        async fn start(&mut self, _: Filter, _: RadioSink) -> Result<(), RadioError> {
+            panic!("a bug in an app's radio")
+        }
+
+        async fn stop(&mut self) -> Result<(), RadioError> {
+            Ok(())
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let builder = Tracer::builder(log, Radio::scan_only(Fatal));
+    let tracer = builder.start().await.unwrap();
+    let mut events = tracer.events();
+    while events.next().await.is_some() {}
+    assert!(!tracer.health().is_well());
+    assert!(matches!(tracer.stop().await, Err(TracerError::Ended)));
 }
 
 #[test]

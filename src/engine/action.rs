@@ -22,7 +22,9 @@ pub enum Action {
     Scan(bool),
     /// Store these.
     Store(Vec<Sighting>),
-    /// Save [`Engine::own_keys`](super::Engine::own_keys), before anything that follows.
+    /// Save [`Engine::own_keys`](super::Engine::own_keys), before anything that follows. If that fails,
+    /// what follows is done all the same: to be traced without a key that survives a restart is better
+    /// than not to be.
     SaveKeys,
     /// Delete what the log holds from before the retention that ends today.
     Purge(UtcDay),

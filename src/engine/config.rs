@@ -26,10 +26,15 @@ impl Config {
         }
     }
 
-    /// Listens for `protocol` too.
+    /// Listens for `protocol` too, unless one of its kind is listened for already.
     pub fn also_listen(mut self, protocol: Protocol) -> Self {
-        self.listen.retain(|other| other.kind() != protocol.kind());
-        self.listen.push(protocol);
+        if self
+            .listen
+            .iter()
+            .all(|other| other.kind() != protocol.kind())
+        {
+            self.listen.push(protocol);
+        }
         self
     }
 
@@ -53,6 +58,16 @@ pub enum DutyCycle {
         /// How long it is off; more than zero.
         off: Duration,
     },
+}
+
+impl DutyCycle {
+    /// How long it is off at a time.
+    pub(super) const fn pause(self) -> Duration {
+        match self {
+            Self::Continuous => Duration::ZERO,
+            Self::Periodic { off, .. } => off,
+        }
+    }
 }
 
 /// When a tracer scans and when it advertises.

@@ -89,6 +89,13 @@ impl Health {
         }
     }
 
+    /// Everything fails for one reason.
+    pub(crate) fn fail(&mut self, reason: &str) {
+        for status in [&mut self.scanning, &mut self.advertising, &mut self.log] {
+            status.state = State::Failing(reason.to_owned());
+        }
+    }
+
     /// Whether nothing is failing.
     pub fn is_well(&self) -> bool {
         let failing = |status: &Status| matches!(status.state, State::Failing(_));
@@ -99,13 +106,20 @@ impl Health {
 }
 
 impl Status {
-    /// Changes the state; tells whether it was another.
+    /// Changes the state; tells whether that is news. Another reason to fail is, but the failure is
+    /// as old as before; a pause that the schedule wants is not.
     pub(super) fn set(&mut self, state: State, now: Timestamp) -> bool {
         if self.state == state {
             return false;
         }
-        *self = Self { state, since: now };
-        true
+        let scheduled = |state: &State| matches!(state, State::Working | State::Resting);
+        let news = !(scheduled(&self.state) && scheduled(&state));
+        let failing = |state: &State| matches!(state, State::Failing(_));
+        if !(failing(&self.state) && failing(&state)) {
+            self.since = now;
+        }
+        self.state = state;
+        news
     }
 }
 

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use crate::advertisement::Advertisement;
 use crate::entropy::Entropy;
-use crate::log::RETENTION_DAYS;
 use crate::protocol::own_key::release_days;
-use crate::protocol::{EphemeralId, Heard, OwnKey, PublishedKey};
+use crate::protocol::{EphemeralId, Heard, OwnKey, PublishedKey, Slot};
 use crate::radio::AdapterState;
 use crate::sighting::{Rssi, Sighting};
 use crate::time::{Moment, Timestamp, UtcDay};
 
 mod action;
+mod clock;
 mod config;
 mod event;
 mod health;
@@ -37,7 +37,8 @@ pub use config::{Config, DutyCycle, Schedule};
 pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, State, Status};
 
-use neighbours::{Frame, Neighbours, Outcome};
+use clock::ClockWatch;
+use neighbours::{Frame, GONE_AFTER, Neighbours, Outcome};
 use switch::Switch;
 
 /// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
@@ -47,18 +48,17 @@ const BATCH_SIGHTINGS: usize = 64;
 /// Sightings are given to the log once the oldest has waited so long.
 const BATCH_AGE: Duration = Duration::from_secs(60);
 
-/// How far wall clock and monotonic clock may part between two inputs. Chosen: more than a clock
-/// that is being disciplined drifts, and far less than a replayed identifier would need.
-const JUMP_MIN: Duration = Duration::from_secs(5);
-
 /// The behaviour of a tracer.
 pub struct Engine {
     config: Config,
     entropy: Box<dyn Entropy>,
     running: bool,
     own_keys: Vec<OwnKey>,
-    own_id: Option<EphemeralId>,
-    rotate_at: Option<Duration>,
+    /// What was advertised lately, the newest last.
+    own_ids: VecDeque<EphemeralId>,
+    slot: Option<Slot>,
+    /// To be told once the radio has taken it.
+    announcement: Option<Event>,
     scan: Switch,
     advertise: Switch,
     advertise_unsupported: bool,
@@ -66,8 +66,7 @@ pub struct Engine {
     batch: Vec<Sighting>,
     batch_due: Option<Duration>,
     health: Health,
-    last_input: Option<Moment>,
-    today: Option<UtcDay>,
+    watch: ClockWatch,
     actions: VecDeque<Action>,
 }
 
@@ -75,6 +74,8 @@ impl Engine {
     /// An engine at rest. `own_keys` are those saved before, so that a restart goes on with the
     /// day's key.
     pub fn new(config: Config, own_keys: Vec<OwnKey>, entropy: Box<dyn Entropy>) -> Self {
+        // While nobody listens, nobody can be said to have left.
+        let gone_after = GONE_AFTER.saturating_add(config.schedule.scan.pause());
         Self {
             scan: Switch::new(config.schedule.scan),
             advertise: Switch::new(config.schedule.advertise),
@@ -82,15 +83,15 @@ impl Engine {
             entropy,
             running: false,
             own_keys,
-            own_id: None,
-            rotate_at: None,
+            own_ids: VecDeque::new(),
+            slot: None,
+            announcement: None,
             advertise_unsupported: false,
-            neighbours: Neighbours::default(),
+            neighbours: Neighbours::new(gone_after),
             batch: Vec::new(),
             batch_due: None,
             health: Health::new(Timestamp::from_unix_seconds(0)),
-            last_input: None,
-            today: None,
+            watch: ClockWatch::default(),
             actions: VecDeque::new(),
         }
     }
@@ -118,7 +119,7 @@ impl Engine {
         let Some(frame) = self.parse(frame, rssi) else {
             return;
         };
-        if self.own_id == Some(frame.id) {
+        if self.own_ids.contains(&frame.id) {
             self.health.counters.own_frames += 1;
             return;
         }
@@ -144,13 +145,11 @@ impl Engine {
                 }
             }
         }
-        let turned = self.advertise.turn_if_due(now.monotonic);
-        if turned && !self.advertise.on {
-            self.fall_silent(now);
-        } else if self.advertise.on
-            && (turned || self.rotate_at.is_some_and(|at| at <= now.monotonic))
-        {
-            self.rotate(now);
+        if self.advertise.turn_if_due(now.monotonic) {
+            match self.advertise.on {
+                true => self.rotate(now),
+                false => self.fall_silent(now),
+            }
         }
         if self.batch_due.is_some_and(|due| due <= now.monotonic) {
             self.store_batch();
@@ -162,9 +161,8 @@ impl Engine {
         if !self.running {
             return None;
         }
-        let rotation = self.rotate_at.filter(|_| self.advertise.on);
         [
-            rotation,
+            self.next_look_at_the_clock(),
             self.batch_due,
             self.neighbours.next_look(),
             self.scan.next_turn(),
@@ -204,6 +202,9 @@ impl Engine {
         };
         self.scan_result(now, Err(reason.to_owned()));
         self.advertise_result(now, Err(reason.to_owned()));
+        // The radio says when it is back; asking again and again would only disturb it.
+        self.scan.wait_long(now.monotonic);
+        self.advertise.wait_long(now.monotonic);
     }
 
     /// How beginning to scan went, or why scanning ended by itself.
@@ -232,6 +233,9 @@ impl Engine {
             Ok(()) => {
                 self.advertise.succeeded();
                 self.set_advertising(State::Working, now.wall);
+                if let Some(event) = self.announcement.take() {
+                    self.tell(event);
+                }
             }
             Err(reason) => {
                 self.advertise.failed(now.monotonic);
@@ -244,7 +248,6 @@ impl Engine {
     pub fn advertise_unsupported(&mut self, now: Moment, why: &str) {
         self.advertise_unsupported = true;
         self.advertise.turn_off();
-        self.own_id = None;
         self.set_advertising(State::Unsupported(why.to_owned()), now.wall);
     }
 
@@ -257,6 +260,11 @@ impl Engine {
         if self.health.log.set(state, now.wall) {
             self.tell_health();
         }
+    }
+
+    /// The radio will hear nothing more.
+    pub fn radio_finished(&mut self) {
+        self.tell(Event::RadioFinished);
     }
 
     /// Frames were dropped, or sightings lost, outside the engine; they are counted in health.
@@ -293,7 +301,6 @@ impl Engine {
         self.store_batch();
         self.scan.turn_off();
         self.advertise.turn_off();
-        self.own_id = None;
         self.actions.push_back(Action::StopAdvertising);
         self.actions.push_back(Action::Scan(false));
         self.set_advertising(State::Stopped, now.wall);
@@ -346,41 +353,10 @@ impl Engine {
         None
     }
 
-    /// Looks at the clocks: has the wall clock jumped, has a new day begun?
-    fn observe(&mut self, now: Moment) {
-        if let Some(last) = self.last_input {
-            let wall_ms = i128::from(now.wall.unix_millis()) - i128::from(last.wall.unix_millis());
-            let elapsed_ms = now.monotonic.as_millis() as i128 - last.monotonic.as_millis() as i128;
-            let jump_ms = wall_ms - elapsed_ms;
-            if jump_ms.unsigned_abs() > JUMP_MIN.as_millis() {
-                self.clock_jumped(now, jump_ms);
-            }
-        }
-        self.last_input = Some(now);
-        let today = now.wall.utc_day();
-        if self.running && self.today.replace(today) != Some(today) {
-            self.forget_before(today.saturating_sub(RETENTION_DAYS));
-            self.actions.push_back(Action::Purge(today));
-        }
-    }
-
-    fn clock_jumped(&mut self, now: Moment, by_ms: i128) {
-        // Sightings never reach across a jump: their times would be of two clocks.
-        let mut out = Outcome::default();
-        self.neighbours.close_all(&mut out);
-        self.take(now, out);
-        self.health.counters.clock_jumps += 1;
-        let by_ms = i64::try_from(by_ms).unwrap_or(if by_ms < 0 { i64::MIN } else { i64::MAX });
-        self.tell(Event::ClockJumped { by_ms });
-        if self.rotate_at.is_some() {
-            self.rotate_at = Some(now.monotonic);
-        }
-    }
-
     fn begin_scan(&mut self, now: Moment) {
         self.actions.push_back(Action::Scan(true));
-        // A pause over is no news.
-        if self.health.scanning.state != State::Resting {
+        // The end of a pause is no news, and what fails goes on failing until it works.
+        if self.health.scanning.state == State::Stopped {
             self.set_scanning(State::Starting, now.wall);
         }
     }

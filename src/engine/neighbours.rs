@@ -13,9 +13,9 @@ use crate::time::{Moment, Timestamp};
 /// it is stored first.
 const NEIGHBOURS_MAX: usize = 4_096;
 
-/// A neighbour not heard for so long has left. Chosen: six of BlueZ's ten-second repeats may be
-/// lost before it is said.
-const GONE_AFTER: Duration = Duration::from_secs(60);
+/// A neighbour not heard for so long, beside the pauses of the scan, has left. Chosen: six of BlueZ's
+/// ten-second repeats may be lost before it is said.
+pub(super) const GONE_AFTER: Duration = Duration::from_secs(60);
 
 const SPAN_MAX: Duration = Duration::from_secs(Sighting::SPAN_MAX_S);
 
@@ -97,8 +97,9 @@ impl RssiSum {
 }
 
 /// All neighbours of the moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Neighbours {
+    gone_after: Duration,
     known: HashMap<Key, Neighbour>,
     /// When each neighbour is looked at next, exactly one entry a neighbour, in order: every entry
     /// is made [`SPAN_MAX`] after its moment.
@@ -116,6 +117,16 @@ pub(super) struct Outcome {
 }
 
 impl Neighbours {
+    pub(super) fn new(gone_after: Duration) -> Self {
+        Self {
+            gone_after,
+            known: HashMap::new(),
+            looks: VecDeque::new(),
+            next_number: 0,
+            evicted: 0,
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }
@@ -163,7 +174,7 @@ impl Neighbours {
                 continue;
             };
             neighbour.close(key, out);
-            if now.saturating_sub(neighbour.last_heard) >= GONE_AFTER {
+            if now.saturating_sub(neighbour.last_heard) >= self.gone_after {
                 out.events.push(neighbour.left());
                 self.known.remove(&key);
             } else {
@@ -283,7 +294,7 @@ mod tests {
 
     #[test]
     fn four_frames_a_second_make_one_sighting_in_half_a_minute() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         for ms in (0..60_000).step_by(250) {
             neighbours.look(at(ms).monotonic, &mut out);
             neighbours.heard(at(ms), &frame(1, -60 - (ms / 250 % 3) as i32), &mut out);
@@ -304,7 +315,7 @@ mod tests {
 
     #[test]
     fn no_sighting_is_longer_than_half_a_minute_though_nobody_looks() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         for ms in (0..300_000).step_by(7_000) {
             neighbours.heard(at(ms), &frame(1, -60), &mut out);
         }
@@ -333,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_frame_without_strength_counts_as_heard() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         neighbours.heard(at(0), &frame(1, 127), &mut out);
         neighbours.close_all(&mut out);
         assert_eq!(out.sightings[0].frames, 1);
@@ -342,7 +353,7 @@ mod tests {
 
     #[test]
     fn a_silent_neighbour_leaves() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         neighbours.heard(at(0), &frame(1, -60), &mut out);
         neighbours.heard(at(20_000), &frame(1, -60), &mut out);
         for ms in (0..=90_000).step_by(1_000) {
@@ -359,7 +370,7 @@ mod tests {
 
     #[test]
     fn other_metadata_is_another_neighbour() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         neighbours.heard(at(0), &frame(1, -60), &mut out);
         let mut forged = frame(1, -60);
         forged.metadata = Some([1; 4]);
@@ -369,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_flood_stays_within_bounds_and_loses_nothing() {
-        let (mut neighbours, mut out) = (Neighbours::default(), Outcome::default());
+        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
         for number in 0..20_000 {
             neighbours.heard(at(u64::from(number)), &frame(number, -60), &mut out);
             assert!(neighbours.len() <= NEIGHBOURS_MAX);

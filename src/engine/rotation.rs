@@ -8,14 +8,17 @@ use crate::time::{Moment, Timestamp, UtcDay};
 /// times over. A clock that is set back and forth can draw keys without end; the oldest gives way.
 const OWN_KEYS_MAX: usize = 512;
 
+/// Own identifiers kept to be recognised when they come back. Chosen: those of the two hours and more
+/// in which a replay of one could still match.
+const OWN_IDS_KEPT: usize = 16;
+
 impl Engine {
     /// Advertises the identifier of the slot in which `now` lies, from a key that has not been
     /// released; says nothing until the next slot if the current slot's key has been.
     pub(super) fn rotate(&mut self, now: Moment) {
         let protocol = self.config.advertise.clone();
         let slot = protocol.kind().slot_at(now.wall);
-        let left = slot.end.since(now.wall);
-        self.rotate_at = Some(now.monotonic.saturating_add(left));
+        self.slot = Some(slot);
         let index = match self.key_for(protocol.kind(), slot) {
             Ok(Some(index)) => index,
             Ok(None) => return self.fall_silent(now),
@@ -26,14 +29,16 @@ impl Engine {
         };
         match (protocol.frame(key, now.wall), key.identifier(now.wall)) {
             (Ok(frame), Ok(id)) => {
-                let again = self.own_id.replace(id) == Some(id);
                 let until = slot.end;
                 self.actions.push_back(Action::Advertise { frame, until });
-                if self.health.advertising.state != State::Working {
+                if self.health.advertising.state == State::Stopped {
                     self.set_advertising(State::Starting, now.wall);
                 }
-                if !again {
-                    self.tell(Event::Rotated {
+                if self.own_ids.back() != Some(&id) {
+                    self.own_ids.push_back(id);
+                    let surplus = self.own_ids.len().saturating_sub(OWN_IDS_KEPT);
+                    self.own_ids.drain(..surplus);
+                    self.announcement = Some(Event::Rotated {
                         protocol: protocol.kind(),
                         until,
                     });
@@ -50,7 +55,6 @@ impl Engine {
     }
 
     fn cannot_advertise(&mut self, now: Moment, reason: String) {
-        self.own_id = None;
         self.actions.push_back(Action::StopAdvertising);
         self.advertise_result(now, Err(reason));
     }
@@ -81,6 +85,10 @@ impl Engine {
             self.own_keys.remove(0);
         }
         self.own_keys.push(key);
+        // Saving may take its time, and the identifier before has had its own.
+        if self.health.advertising.state == State::Working {
+            self.actions.push_back(Action::StopAdvertising);
+        }
         self.actions.push_back(Action::SaveKeys);
         Ok(Some(self.own_keys.len() - 1))
     }

@@ -63,6 +63,13 @@ impl Switch {
         true
     }
 
+    /// Puts the next try off, if it waits for one: what failed says by itself when it is back.
+    pub(super) fn wait_long(&mut self, now: Duration) {
+        if !self.on && self.turn_at.is_some() {
+            self.turn_at = Some(now.saturating_add(RETRY_LONGEST));
+        }
+    }
+
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }

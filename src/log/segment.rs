@@ -68,8 +68,11 @@ impl SegmentWriter {
         let mut file = options
             .open(&path)
             .map_err(|e| LogError::io("make a segment", &path, e))?;
-        file.write_all(&header.to_bytes())
-            .map_err(|e| LogError::io("write to a segment", &path, e))?;
+        if let Err(e) = file.write_all(&header.to_bytes()) {
+            // On a full disk each try would leave a file behind, until the day has no number left.
+            let _ = std::fs::remove_file(&path);
+            return Err(LogError::io("write to a segment", &path, e));
+        }
         Ok(Self {
             file,
             path,

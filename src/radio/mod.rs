@@ -255,6 +255,9 @@ pub enum RadioError {
         /// What forbids it.
         why: &'static str,
     },
+    /// The system's Bluetooth has not answered for too long.
+    #[error("the system's Bluetooth does not answer: restart bluetoothd, or the adapter")]
+    NoAnswer,
     /// A recording that cannot be played.
     #[error("the recording cannot be played: {0}")]
     Recording(String),

@@ -12,14 +12,14 @@ use crate::engine::{Config, Engine, Event, Health, Schedule};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::log::{EncounterLog, LogError, LogReader};
 use crate::protocol::{Protocol, PublishedKey};
-use crate::radio::Radio;
+use crate::radio::{Radio, RadioError};
 use crate::time::{Clock, SystemClock, UtcDay};
 
 mod shell;
 
 use shell::{Command, Shell};
 
-/// Events an app may leave untaken before the oldest are dropped and counted. Chosen: a minute of a
+/// Events an app may leave untaken before further ones are dropped and counted. Chosen: a minute of a
 /// crowded room.
 const EVENTS_MAX: usize = 1_024;
 
@@ -32,7 +32,7 @@ pub struct Tracer {
     commands: mpsc::UnboundedSender<Command>,
     health: watch::Receiver<Health>,
     reader: LogReader,
-    task: JoinHandle<Result<(), TracerError>>,
+    task: JoinHandle<Result<Health, TracerError>>,
 }
 
 impl Tracer {
@@ -41,7 +41,9 @@ impl Tracer {
         TracerBuilder {
             log,
             radio,
-            config: Config::new(Protocol::bluezone()),
+            advertise: Protocol::bluezone(),
+            also_listen: Vec::new(),
+            schedule: Schedule::default(),
             clock: Arc::new(SystemClock::default()),
             entropy: Box::new(SystemEntropy),
         }
@@ -57,7 +59,11 @@ impl Tracer {
 
     /// What works and what does not.
     pub fn health(&self) -> Health {
-        self.health.borrow().clone()
+        let mut health = self.health.borrow().clone();
+        if self.task.is_finished() {
+            health.fail("the tracer has died: restart it, and report this");
+        }
+        health
     }
 
     /// A reader of the log, to match what has been stored so far.
@@ -71,7 +77,9 @@ impl Tracer {
     ///
     /// # Errors
     ///
-    /// [`TracerError::Ended`] if the tracer has ended.
+    /// [`TracerError::NotReleased`] if the log cannot take the mark, without which a restart would
+    /// advertise them again, or the radio does not stop advertising; [`TracerError::Ended`] if the tracer has ended. Nothing is given out
+    /// then.
     pub async fn release(
         &self,
         first: UtcDay,
@@ -82,15 +90,17 @@ impl Tracer {
         self.commands
             .send(command)
             .map_err(|_| TracerError::Ended)?;
-        answer.await.map_err(|_| TracerError::Ended)
+        answer.await.map_err(|_| TracerError::Ended)?
     }
 
-    /// Ends scanning and advertising, stores what is held, and closes the log.
+    /// Ends scanning and advertising, stores what is held, closes the log, and gives the last health
+    /// with its counters.
     ///
     /// # Errors
     ///
-    /// [`TracerError::NotStored`] if the last sightings or keys could not be stored.
-    pub async fn stop(self) -> Result<(), TracerError> {
+    /// [`TracerError::NotStored`] if the last sightings or keys could not be stored,
+    /// [`TracerError::StillAdvertising`] if the radio did not say that it has stopped.
+    pub async fn stop(self) -> Result<Health, TracerError> {
         drop(self.commands);
         self.task.await.unwrap_or(Err(TracerError::Ended))
     }
@@ -100,7 +110,9 @@ impl Tracer {
 pub struct TracerBuilder {
     log: EncounterLog,
     radio: Radio,
-    config: Config,
+    advertise: Protocol,
+    also_listen: Vec<Protocol>,
+    schedule: Schedule,
     clock: Arc<dyn Clock>,
     entropy: Box<dyn Entropy>,
 }
@@ -108,23 +120,24 @@ pub struct TracerBuilder {
 impl TracerBuilder {
     /// Advertises `protocol` and listens for it.
     pub fn advertise(mut self, protocol: Protocol) -> Self {
-        self.config.advertise = protocol.clone();
-        self.also_listen(protocol)
+        self.advertise = protocol;
+        self
     }
 
-    /// Listens for `protocol` too.
+    /// Listens for `protocol` too, if it is another than the advertised one.
     pub fn also_listen(mut self, protocol: Protocol) -> Self {
-        self.config = self.config.also_listen(protocol);
+        self.also_listen.push(protocol);
         self
     }
 
     /// Follows `schedule`; without one, the radio is always on.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.config.schedule = schedule;
+        self.schedule = schedule;
         self
     }
 
-    /// Tells the time by `clock` in place of the system's; a virtual air has one.
+    /// Tells the time by `clock` in place of the system's; a virtual air has one. The system's clock
+    /// does not follow tokio's when that is paused in a test; `SimulatedClock` does.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -147,12 +160,17 @@ impl TracerBuilder {
     pub async fn start(self) -> Result<Tracer, TracerError> {
         let own_keys = self.log.own_keys()?;
         let reader = self.log.reader();
-        let engine = Engine::new(self.config.clone(), own_keys, self.entropy);
+        let mut config = Config::new(self.advertise).schedule(self.schedule);
+        for protocol in self.also_listen {
+            config = config.also_listen(protocol);
+        }
+        let listen = config.listen.clone();
+        let engine = Engine::new(config, own_keys, self.entropy);
         let (commands, command_receiver) = mpsc::unbounded_channel();
         let (health_sender, health) = watch::channel(engine.health());
         let shell = Shell::new(
             engine,
-            &self.config.listen,
+            &listen,
             self.radio,
             self.log,
             self.clock,
@@ -170,7 +188,8 @@ impl TracerBuilder {
 impl std::fmt::Debug for TracerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TracerBuilder")
-            .field("config", &self.config)
+            .field("advertise", &self.advertise)
+            .field("also_listen", &self.also_listen)
             .finish_non_exhaustive()
     }
 }
@@ -209,6 +228,15 @@ pub enum TracerError {
         /// What the log says.
         source: LogError,
     },
+    /// The keys were not given out: the log cannot take the mark that they were, or the radio does not
+    /// stop advertising.
+    #[error(
+        "the keys were not given out, as they may be advertised again: see the tracer's health"
+    )]
+    NotReleased,
+    /// The radio did not say that it has stopped advertising.
+    #[error("something may still be advertised: {0}")]
+    StillAdvertising(RadioError),
     /// The tracer has ended already.
     #[error("the tracer has ended")]
     Ended,

@@ -11,7 +11,7 @@ use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health};
 use crate::log::{EncounterLog, LogError};
 use crate::protocol::{Protocol, PublishedKey};
-use crate::radio::{Filter, Radio, RadioEvent, RadioEvents, RadioSink};
+use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
 use crate::sighting::Sighting;
 use crate::time::{Clock, UtcDay, sleep_until};
 
@@ -28,13 +28,17 @@ const UNSTORED_MAX: usize = 16_384;
 /// How long a failed write waits for its next try.
 const STORE_RETRY: Duration = Duration::from_secs(30);
 
+/// How long the radio may take for one call. Chosen: BlueZ answers within a second, or after ten
+/// while it comes back from a crash.
+const RADIO_CALL_MAX: Duration = Duration::from_secs(15);
+
 /// What a handle asks of the task.
 pub(super) enum Command {
     Subscribe(mpsc::Sender<Event>),
     Release {
         first: UtcDay,
         last: UtcDay,
-        reply: oneshot::Sender<Vec<PublishedKey>>,
+        reply: oneshot::Sender<Result<Vec<PublishedKey>, TracerError>>,
     },
 }
 
@@ -50,7 +54,9 @@ pub(super) struct Shell {
     log: Option<EncounterLog>,
     unstored: VecDeque<Sighting>,
     keys_unsaved: bool,
+    purge_due: Option<UtcDay>,
     retry_at: Option<Duration>,
+    still_advertising: Option<RadioError>,
     subscribers: Vec<Subscriber>,
     health: watch::Sender<Health>,
 }
@@ -89,7 +95,9 @@ impl Shell {
             log: Some(log),
             unstored: VecDeque::new(),
             keys_unsaved: false,
+            purge_due: None,
             retry_at: None,
+            still_advertising: None,
             subscribers: Vec::new(),
             health,
         }
@@ -98,7 +106,7 @@ impl Shell {
     pub(super) async fn run(
         mut self,
         mut commands: mpsc::UnboundedReceiver<Command>,
-    ) -> Result<(), TracerError> {
+    ) -> Result<Health, TracerError> {
         let now = self.clock.now();
         if self.radio.advertiser.is_none() {
             let why = "this radio can only hear";
@@ -109,16 +117,19 @@ impl Shell {
             self.carry_out().await;
             self.health.send_replace(self.engine.health());
             match self.wait(&mut commands).await {
-                Woken::Command(command) => self.command(command),
+                Woken::Command(command) => self.command(command).await,
                 Woken::HandleDropped => break,
                 Woken::Radio(event) => self.radio_events(event),
                 Woken::Time => self.engine.tick(self.clock.now()),
             }
         }
+        // What was heard before the end was asked for is stored too.
+        while let Some(event) = self.frames.try_next() {
+            self.radio_event(event);
+        }
         self.engine.stop(self.clock.now());
         self.carry_out().await;
-        self.health.send_replace(self.engine.health());
-        self.last_try().await
+        self.end().await
     }
 
     async fn wait(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) -> Woken {
@@ -145,17 +156,25 @@ impl Shell {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    async fn command(&mut self, command: Command) {
         match command {
             Command::Subscribe(sender) => {
                 let mut subscriber = Subscriber { sender, missed: 0 };
                 subscriber.tell(&Event::Health(Box::new(self.engine.health())));
+                self.subscribers.retain(|other| !other.sender.is_closed());
                 self.subscribers.push(subscriber);
             }
             Command::Release { first, last, reply } => {
                 let published = self.engine.release(self.clock.now(), first, last);
+                // Given out only once it is certain that nothing advertises them, now or after a restart.
+                self.carry_out().await;
+                let uncertain = self.keys_unsaved || self.still_advertising.is_some();
+                let answer = match uncertain && !published.is_empty() {
+                    true => Err(TracerError::NotReleased),
+                    false => Ok(published),
+                };
                 // Whoever asked may have gone; the keys are marked all the same.
-                let _ = reply.send(published);
+                let _ = reply.send(answer);
             }
         }
     }
@@ -175,7 +194,7 @@ impl Shell {
         match event {
             RadioEvent::Heard { at, frame, rssi } => self.engine.heard(at, &frame, rssi),
             RadioEvent::Adapter(state) => self.engine.adapter(self.clock.now(), state),
-            RadioEvent::Finished => self.tell(&Event::RadioFinished),
+            RadioEvent::Finished => self.engine.radio_finished(),
         }
     }
 
@@ -193,13 +212,19 @@ impl Shell {
                 Action::Scan(on) => self.scan(on).await,
                 Action::Store(sightings) => {
                     self.unstored.extend(sightings);
-                    self.store().await;
+                    // While the disk fails, it is not asked more often because more is heard.
+                    if self.retry_at.is_none() {
+                        self.store().await;
+                    }
                 }
                 Action::SaveKeys => {
                     self.keys_unsaved = true;
                     self.store().await;
                 }
-                Action::Purge(today) => self.purge(today).await,
+                Action::Purge(today) => {
+                    self.purge_due = Some(today);
+                    self.store().await;
+                }
                 Action::Tell(event) => self.tell(&event),
             }
         }
@@ -209,7 +234,11 @@ impl Shell {
         let Some(advertiser) = &mut self.radio.advertiser else {
             return;
         };
-        let result = advertiser.advertise(frame).await.map_err(|e| e.to_string());
+        let result = in_time(advertiser.advertise(frame)).await;
+        if result.is_ok() {
+            self.still_advertising = None;
+        }
+        let result = result.map_err(|e| e.to_string());
         self.engine.advertise_result(self.clock.now(), result);
     }
 
@@ -217,31 +246,29 @@ impl Shell {
         let Some(advertiser) = &mut self.radio.advertiser else {
             return;
         };
-        if let Err(error) = advertiser.stop().await {
-            self.engine
-                .advertise_result(self.clock.now(), Err(error.to_string()));
+        self.still_advertising = in_time(advertiser.stop()).await.err();
+        if let Some(error) = &self.still_advertising {
+            let reason = error.to_string();
+            self.engine.advertise_result(self.clock.now(), Err(reason));
         }
     }
 
     async fn scan(&mut self, on: bool) {
         if self.scanning || !on {
             // Whatever comes of it, the scanner counts as stopped.
-            let _ = self.radio.scanner.stop().await;
+            let _ = in_time(self.radio.scanner.stop()).await;
             self.scanning = false;
         }
         if on {
-            let started = self
-                .radio
-                .scanner
-                .start(self.filter.clone(), self.sink.clone())
-                .await;
+            let (filter, sink) = (self.filter.clone(), self.sink.clone());
+            let started = in_time(self.radio.scanner.start(filter, sink)).await;
             self.scanning = started.is_ok();
             let result = started.map_err(|e| e.to_string());
             self.engine.scan_result(self.clock.now(), result);
         }
     }
 
-    /// Stores what waits to be stored; on failure it goes on waiting.
+    /// Does what waits to be done with the log; what fails goes on waiting.
     async fn store(&mut self) {
         self.retry_at = None;
         let result = self.store_once().await;
@@ -256,31 +283,46 @@ impl Shell {
             .log_result(now, result.map_err(|e| e.to_string()));
     }
 
+    /// Tries everything, though one of it fails, and gives the first failure.
     async fn store_once(&mut self) -> Result<(), LogError> {
-        if self.keys_unsaved {
-            let keys: Vec<_> = self
-                .engine
-                .own_keys()
-                .iter()
-                .map(|key| key.to_stored())
-                .collect();
-            self.with_log(move |log| log.save_stored_keys(&keys))
-                .await?;
-            self.keys_unsaved = false;
+        let keys = match self.keys_unsaved {
+            true => self.save_keys().await,
+            false => Ok(()),
+        };
+        let sightings = self.append().await;
+        let purged = match self.purge_due {
+            Some(today) => self.with_log(move |log| log.purge(today).map(drop)).await,
+            None => Ok(()),
+        };
+        if purged.is_ok() {
+            self.purge_due = None;
         }
-        if !self.unstored.is_empty() {
-            let batch: Vec<Sighting> = self.unstored.iter().cloned().collect();
-            self.with_log(move |log| log.append(&batch)).await?;
-            self.unstored.clear();
-        }
+        keys.and(sightings).and(purged)
+    }
+
+    async fn save_keys(&mut self) -> Result<(), LogError> {
+        let own_keys = self.engine.own_keys();
+        let keys: Vec<_> = own_keys.iter().map(|key| key.to_stored()).collect();
+        self.with_log(move |log| log.save_stored_keys(&keys))
+            .await?;
+        self.keys_unsaved = false;
         Ok(())
     }
 
-    async fn purge(&mut self, today: UtcDay) {
-        let result = self.with_log(move |log| log.purge(today).map(drop)).await;
-        let now = self.clock.now();
-        self.engine
-            .log_result(now, result.map_err(|e| e.to_string()));
+    /// Appends each day by itself, so that one that cannot be stored does not hold the others up.
+    async fn append(&mut self) -> Result<(), LogError> {
+        let day = |sighting: &Sighting| sighting.first.utc_day();
+        let mut result = Ok(());
+        let waiting: Vec<Sighting> = self.unstored.drain(..).collect();
+        for same_day in waiting.chunk_by(|a, b| day(a) == day(b)) {
+            let batch = same_day.to_vec();
+            let appended = self.with_log(move |log| log.append(&batch)).await;
+            if appended.is_err() {
+                self.unstored.extend(same_day.iter().cloned());
+            }
+            result = result.and(appended);
+        }
+        result
     }
 
     /// Runs `work` on the log where it may block.
@@ -298,17 +340,40 @@ impl Shell {
         result
     }
 
-    /// At the end, what could not be stored before is tried once more, and then told.
-    async fn last_try(mut self) -> Result<(), TracerError> {
-        let sightings = self.unstored.len();
-        self.store_once()
-            .await
-            .map_err(|source| TracerError::NotStored { sightings, source })
+    /// At the end, what could not be done before is tried once more, and then told.
+    async fn end(mut self) -> Result<Health, TracerError> {
+        let stored = self.store_once().await;
+        let health = self.engine.health();
+        self.health.send_replace(health.clone());
+        if let Err(source) = stored {
+            let sightings = self.unstored.len();
+            return Err(TracerError::NotStored { sightings, source });
+        }
+        match self.still_advertising {
+            Some(error) => Err(TracerError::StillAdvertising(error)),
+            None => Ok(health),
+        }
     }
 
     fn tell(&mut self, event: &Event) {
-        self.subscribers
-            .retain_mut(|subscriber| subscriber.tell(event));
+        let health = || Event::Health(Box::new(self.engine.health()));
+        self.subscribers.retain_mut(|subscriber| {
+            let missed = subscriber.missed > 0;
+            let listens = subscriber.tell(event);
+            // Among what was missed may have been a failure that is not told twice.
+            if missed && subscriber.missed == 0 {
+                subscriber.tell(&health());
+            }
+            listens
+        });
+    }
+}
+
+/// The result of a call to the radio, or an error if none comes.
+async fn in_time(call: impl Future<Output = Result<(), RadioError>>) -> Result<(), RadioError> {
+    match tokio::time::timeout(RADIO_CALL_MAX, call).await {
+        Ok(result) => result,
+        Err(_) => Err(RadioError::NoAnswer),
     }
 }
 
