@@ -522,6 +522,29 @@ async fn a_day_that_cannot_be_stored_does_not_hold_the_others_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_segment_that_cannot_be_deleted_is_told_until_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let air = air();
+    drop(EncounterLog::open(dir.path(), &key()).unwrap());
+    let expired = dir.path().join("2020-07-01.0000.segment");
+    std::fs::create_dir(&expired).unwrap();
+    let tracer = start(dir.path(), &air, &air.place(0.0, 0.0), Protocol::gaen(), 1).await;
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let state = tracer.health().log.state;
+    assert!(
+        matches!(&state, State::Failing(why) if why.contains("2020-07-01")),
+        "{state}"
+    );
+    // What is in its way goes away: a file can be deleted.
+    std::fs::remove_dir(&expired).unwrap();
+    std::fs::write(&expired, []).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(tracer.health().log.state, State::Working);
+    assert!(!expired.exists());
+    tracer.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tracer_that_has_died_says_so() {
     struct Fatal;
     impl Scanner for Fatal {
