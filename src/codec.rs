@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// No stored record is larger; without a limit, eleven hostile bytes make bincode abort the
-/// process. Chosen: four times the largest record written (a full chunk of sightings).
+/// process. Chosen: over four times the largest record written (a full chunk of sightings).
 pub(crate) const RECORD_BYTES_MAX: usize = 1 << 18;
 
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<RECORD_BYTES_MAX>> =
@@ -31,7 +31,16 @@ pub(crate) enum CodecError {
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let bytes = bincode::serde::encode_to_vec(value, CONFIG)?;
+    encode_into(Vec::new(), value)
+}
+
+/// Encodes behind what `bytes` holds. A secret that is encoded wants room for all of it beforehand: a
+/// vector that grows leaves copies behind.
+pub(crate) fn encode_into<T: Serialize>(
+    mut bytes: Vec<u8>,
+    value: &T,
+) -> Result<Vec<u8>, CodecError> {
+    bincode::serde::encode_into_std_write(value, &mut bytes, CONFIG)?;
     // bincode's limit acts on reading alone.
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(CodecError::TooLong { len: bytes.len() });

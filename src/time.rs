@@ -14,18 +14,28 @@ const DAY_MS: u64 = 86_400_000;
 const UNIX_EPOCH_FROM_MARCH_0000: u64 = 719_468;
 
 /// A point in wall-clock time: milliseconds since 1970-01-01T00:00Z.
+///
+/// Times after the year 9999 are that year's last moment, so that every day prints in ten characters
+/// and arithmetic on times need not think of overflow.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(from = "u64", into = "u64")]
 pub struct Timestamp(u64);
+
+/// 9999-12-31.
+const LAST_DAY: u32 = 2_932_896;
+
+/// 9999-12-31T23:59:59.999Z.
+const LAST_MS: u64 = (LAST_DAY as u64 + 1) * DAY_MS - 1;
 
 impl Timestamp {
     /// `seconds` since the Unix epoch.
     pub const fn from_unix_seconds(seconds: u64) -> Self {
-        Self(seconds.saturating_mul(1000))
+        Self::from_unix_millis(seconds.saturating_mul(1000))
     }
 
     /// `millis` milliseconds since the Unix epoch.
     pub const fn from_unix_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(if millis < LAST_MS { millis } else { LAST_MS })
     }
 
     /// Whole seconds since the Unix epoch.
@@ -40,7 +50,7 @@ impl Timestamp {
 
     /// The UTC day this moment lies in.
     pub fn utc_day(self) -> UtcDay {
-        UtcDay(u32::try_from(self.0 / DAY_MS).unwrap_or(u32::MAX))
+        UtcDay(u32::try_from(self.0 / DAY_MS).unwrap_or(LAST_DAY))
     }
 
     /// Time since `earlier`; zero if `earlier` is later.
@@ -50,7 +60,7 @@ impl Timestamp {
 
     /// `duration` later, or the last representable moment.
     pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(millis(duration)))
+        Self::from_unix_millis(self.0.saturating_add(millis(duration)))
     }
 
     /// `duration` earlier, or the Unix epoch.
@@ -61,6 +71,18 @@ impl Timestamp {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<u64> for Timestamp {
+    fn from(millis: u64) -> Self {
+        Self::from_unix_millis(millis)
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(time: Timestamp) -> Self {
+        time.0
+    }
 }
 
 /// RFC 3339, to the second, in UTC: `2020-08-08T00:15:00Z`.
@@ -78,14 +100,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A UTC calendar day, counted from 1970-01-01.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+/// A UTC calendar day, counted from 1970-01-01; 9999-12-31 at the latest.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UtcDay(u32);
 
 impl UtcDay {
     /// The day `days` after 1970-01-01.
     pub const fn from_unix_days(days: u32) -> Self {
-        Self(days)
+        Self(if days < LAST_DAY { days } else { LAST_DAY })
     }
 
     /// Days since 1970-01-01.
@@ -100,7 +122,7 @@ impl UtcDay {
 
     /// The next day's first moment.
     pub const fn end(self) -> Timestamp {
-        Timestamp((self.0 as u64 + 1) * DAY_MS)
+        Timestamp::from_unix_millis((self.0 as u64 + 1) * DAY_MS)
     }
 
     /// `days` earlier, or 1970-01-01.
@@ -183,7 +205,7 @@ impl IntervalNumber {
 
     /// The interval's first moment.
     pub const fn start(self) -> Timestamp {
-        Timestamp(self.0 as u64 * 600_000)
+        Timestamp::from_unix_millis(self.0 as u64 * 600_000)
     }
 
     /// `intervals` later, or the last one.
@@ -232,7 +254,7 @@ impl Clock for SystemClock {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         Moment {
             // A clock set before 1970 reads as 1970: every key and sighting is then out of range.
-            wall: Timestamp(since_epoch.map(millis).unwrap_or(0)),
+            wall: Timestamp::from_unix_millis(since_epoch.map(millis).unwrap_or(0)),
             monotonic: self.origin.elapsed(),
         }
     }
@@ -402,7 +424,8 @@ mod tests {
 
         #[test]
         fn extremes_do_not_overflow(ms: u64) {
-            let time = Timestamp(ms);
+            let time = Timestamp::from_unix_millis(ms);
+            prop_assert_eq!(time.to_string().len(), 20);
             let _ = (time.to_string(), time.utc_day().end(), IntervalNumber::at(time).start());
             let _ = time.saturating_add(Duration::MAX).saturating_sub(Duration::MAX);
         }

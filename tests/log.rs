@@ -10,11 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use truyvet::engine::{Config, Engine};
+use truyvet::entropy::{Entropy, SeededEntropy};
+use truyvet::exposure::{MatchConfig, Matcher};
 use truyvet::log::{EncounterLog, LogError, LogReader, MemoryKey, RETENTION_DAYS};
 use truyvet::protocol::EphemeralId;
 use truyvet::sighting::{Rssi, RssiSummary, Source};
-use truyvet::time::{Timestamp, UtcDay};
-use truyvet::{ProtocolKind, Secret, Sighting};
+use truyvet::time::{Clock, ManualClock, Timestamp, UtcDay};
+use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 
 const DAY: UtcDay = UtcDay::from_unix_days(20_780);
 
@@ -65,6 +68,9 @@ fn segments(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// Where the chunks of [`three_chunks`] end: 20 bytes of header, 8 of count, 52 a sighting, 16 of tag.
+const CHUNK_ENDS: [usize; 3] = [48 + 44 + 3 * 52, 48 + 2 * 44 + 5 * 52, 48 + 3 * 44 + 9 * 52];
+
 /// A log of three chunks in one segment.
 fn three_chunks() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -96,15 +102,17 @@ fn a_batch_larger_than_a_chunk() {
 fn a_batch_over_midnight_goes_to_both_days() {
     let dir = tempfile::tempdir().unwrap();
     let next = UtcDay::from_unix_days(DAY.unix_days() + 1);
-    let batch = vec![sighting(1, DAY), sighting(2, next), sighting(3, DAY)];
+    let batch = [sighting(1, DAY), sighting(2, next), sighting(3, DAY)];
     let mut log = EncounterLog::open(dir.path(), &key()).unwrap();
     log.append(&batch).unwrap();
-    assert_eq!(segments(dir.path()).len(), 3);
-    let mut found = read(dir.path()).unwrap();
-    found.sort_by_key(|sighting| sighting.first);
+    log.append(&batch).unwrap();
+    // However mixed, and however often: a segment a day.
+    assert_eq!(segments(dir.path()).len(), 2);
+    let [first, second, third] = &batch;
+    let expected = [first, third, first, third, second, second];
     assert_eq!(
-        found,
-        [batch[0].clone(), batch[2].clone(), batch[1].clone()]
+        read(dir.path()).unwrap().iter().collect::<Vec<_>>(),
+        expected
     );
 }
 
@@ -122,12 +130,20 @@ fn every_opening_begins_a_segment_of_its_own() {
 #[test]
 fn nothing_is_on_the_disk_in_plain() {
     let dir = three_chunks();
+    let config = Config::new(Protocol::bluezone());
+    let mut engine = Engine::new(config, Vec::new(), Box::new(SeededEntropy::new(1)));
+    engine.start(ManualClock::new(DAY.start()).now());
+    let mut log = EncounterLog::open(dir.path(), &key()).unwrap();
+    log.save_own_keys(engine.own_keys()).unwrap();
+    let mut secret = [0; 32];
+    SeededEntropy::new(1).fill(&mut secret).unwrap();
     for entry in fs::read_dir(dir.path()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         let shows = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
         assert!(!shows(b"identifier"), "{}", path.display());
         assert!(!shows(&[7; 32]), "{}", path.display());
+        assert!(!shows(&secret), "{}", path.display());
         let time = DAY.start().unix_millis().to_le_bytes();
         assert!(!shows(&time), "{}", path.display());
     }
@@ -138,11 +154,7 @@ fn a_torn_tail_of_any_length_leaves_the_chunks_before_it() {
     let dir = three_chunks();
     let path = &segments(dir.path())[0];
     let whole = fs::read(path).unwrap();
-    let len_at = |offset: usize| {
-        4 + u32::from_le_bytes(whole[offset..offset + 4].try_into().unwrap()) as usize
-    };
-    let first = 48 + len_at(48);
-    let second = first + len_at(first);
+    let [first, second, _] = CHUNK_ENDS;
     for cut in 0..=whole.len() {
         fs::write(path, &whole[..cut]).unwrap();
         let reader = LogReader::open(dir.path(), &key()).unwrap();
@@ -177,16 +189,35 @@ fn any_bit_flipped_before_the_last_chunk_is_found() {
     let dir = three_chunks();
     let path = &segments(dir.path())[0];
     let whole = fs::read(path).unwrap();
-    for byte in 0..whole.len() {
+    assert_eq!(whole.len(), CHUNK_ENDS[2]);
+    for bit in 0..CHUNK_ENDS[1] * 8 {
         let mut flipped = whole.clone();
-        flipped[byte] ^= 1 << (byte % 8);
+        flipped[bit / 8] ^= 1 << (bit % 8);
         fs::write(path, &flipped).unwrap();
-        match read(dir.path()) {
-            // A wrong length or a damaged last chunk cannot be told from a torn tail.
-            Ok(found) => assert!(sightings(0..9).starts_with(&found) && found.len() < 9),
-            Err(LogError::Corrupted { .. } | LogError::UnsupportedVersion { .. }) => {}
-            Err(other) => panic!("byte {byte}: {other}"),
-        }
+        let error = read(dir.path()).unwrap_err();
+        let named = matches!(
+            error,
+            LogError::Corrupted { .. } | LogError::UnsupportedVersion { .. }
+        );
+        assert!(named, "bit {bit}: {error}");
+    }
+}
+
+#[test]
+fn a_damaged_last_chunk_looks_torn_and_is_counted() {
+    let dir = three_chunks();
+    let path = &segments(dir.path())[0];
+    let whole = fs::read(path).unwrap();
+    for byte in CHUNK_ENDS[1] + 20..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[byte] ^= 1;
+        fs::write(path, &flipped).unwrap();
+        let reader = LogReader::open(dir.path(), &key()).unwrap();
+        let mut found = reader.sightings().unwrap();
+        assert_eq!(found.by_ref().map(Result::unwrap).count(), 5);
+        assert_eq!(found.torn_bytes(), (whole.len() - CHUNK_ENDS[1]) as u64);
+        let matcher = Matcher::from_log(MatchConfig::default(), &reader).unwrap();
+        assert_eq!(matcher.torn_bytes(), found.torn_bytes());
     }
 }
 
@@ -195,13 +226,12 @@ fn chunks_reordered_repeated_or_dropped() {
     let dir = three_chunks();
     let path = &segments(dir.path())[0];
     let whole = fs::read(path).unwrap();
-    let mut chunks = Vec::new();
-    let mut offset = 48;
-    while offset < whole.len() {
-        let len = 4 + u32::from_le_bytes(whole[offset..offset + 4].try_into().unwrap()) as usize;
-        chunks.push(&whole[offset..offset + len]);
-        offset += len;
-    }
+    let [first, second, third] = CHUNK_ENDS;
+    let chunks = [
+        &whole[48..first],
+        &whole[first..second],
+        &whole[second..third],
+    ];
     for order in [vec![1, 0, 2], vec![0, 0, 1, 2], vec![0, 2, 1], vec![1, 2]] {
         let mut bytes = whole[..48].to_vec();
         bytes.extend(order.iter().flat_map(|index| chunks[*index]));
@@ -313,16 +343,66 @@ fn fourteen_days_are_kept_and_the_fifteenth_is_deleted() {
 }
 
 #[test]
+fn a_day_that_fails_gives_its_sightings_back_and_the_others_are_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = EncounterLog::open(dir.path(), &key()).unwrap();
+    // The last number a segment of the day can have.
+    fs::write(dir.path().join(format!("{DAY}.9999.segment")), []).unwrap();
+    let before = DAY.saturating_sub(1);
+    let batch = [sighting(1, DAY), sighting(2, before), sighting(3, DAY)];
+    let not_appended = log.append(&batch).unwrap_err();
+    assert_eq!(not_appended.sightings, [batch[0].clone(), batch[2].clone()]);
+    assert!(matches!(
+        not_appended.source,
+        LogError::TooManySegments { .. }
+    ));
+    assert_eq!(read(dir.path()).unwrap(), [batch[1].clone()]);
+}
+
+/// A log of version 1, written once and read for ever: the format is not to change unnoticed.
+#[test]
+fn a_log_of_version_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/log-v1");
+    for entry in fs::read_dir(golden).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let mut bluezone = sighting(7, DAY);
+    bluezone.protocol = ProtocolKind::Bluezone;
+    bluezone.id = EphemeralId::from([0xAB; 12]);
+    bluezone.metadata = None;
+    bluezone.rssi = None;
+    bluezone.source = Source::ManufacturerData;
+    assert_eq!(read(dir.path()).unwrap(), [sighting(6, DAY), bluezone]);
+    let keys = LogReader::open(dir.path(), &key())
+        .unwrap()
+        .own_keys()
+        .unwrap();
+    let shown: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let id = key.identifier(key.valid_from()).unwrap();
+            (key.protocol(), key.day(), key.is_released(), id.to_string())
+        })
+        .collect();
+    let expected = [
+        (ProtocolKind::Bluezone, DAY, true, "FE3C5F***".to_owned()),
+        (ProtocolKind::Gaen, DAY, false, "3FEE4F***".to_owned()),
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn a_failed_append_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let moved = dir.path().join("moved");
     let home = dir.path().join("log");
     let mut log = EncounterLog::open(&home, &key()).unwrap();
     fs::rename(&home, &moved).unwrap();
-    assert!(matches!(
-        log.append(&sightings(0..2)),
-        Err(LogError::Io { .. })
-    ));
+    let not_appended = log.append(&sightings(0..2)).unwrap_err();
+    assert!(matches!(not_appended.source, LogError::Io { .. }));
+    assert_eq!(not_appended.sightings, sightings(0..2));
     fs::rename(&moved, &home).unwrap();
     log.append(&sightings(0..2)).unwrap();
     assert_eq!(read(&home).unwrap(), sightings(0..2));

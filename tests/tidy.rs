@@ -32,7 +32,9 @@ const EXCEPTIONS: [(&str, &str); 2] = [
     ("protocol", "sighting"),
 ];
 
-const LINES_MAX: usize = 600;
+/// Of code; tests, which are lists, may be longer.
+const LINES_MAX: usize = 450;
+const TEST_LINES_MAX: usize = 700;
 const FUNCTION_LINES_MAX: usize = 70;
 
 fn root() -> PathBuf {
@@ -126,7 +128,12 @@ fn files_fit_into_a_head_and_functions_on_a_screen() {
     for folder in ["src", "examples", "tests", "benches"] {
         for path in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&path).unwrap();
-            if text.lines().count() > LINES_MAX {
+            let lines_max = if folder == "tests" {
+                TEST_LINES_MAX
+            } else {
+                LINES_MAX
+            };
+            if text.lines().count() > lines_max {
                 long.push(format!(
                     "{}: {} lines",
                     path.display(),

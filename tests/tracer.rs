@@ -169,6 +169,9 @@ async fn the_same_seeds_give_the_same_log() {
         let air = air();
         let devices = [air.place(0.0, 0.0), air.place(3.0, 0.0)];
         let first = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
+        // The air is the same if things happen in the same order; two starts at once have none.
+        let mut events = first.events();
+        wait_for(&mut events, |event| matches!(event, Event::Rotated { .. })).await;
         let second = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
         tokio::time::sleep(Duration::from_secs(1_800)).await;
         first.stop().await.unwrap();

@@ -74,10 +74,9 @@ impl Engine {
             let since = self.watch.latest.saturating_sub(anchor.monotonic);
             anchor.wall.saturating_add(since)
         })?;
-        let left = slot
-            .end
-            .since(wall)
-            .clamp(Duration::from_millis(1), LOOK_EVERY);
+        let left = slot.end.since(wall).min(LOOK_EVERY);
+        // A slot that is over was seen to be; only at the end of time does it stay the current one.
+        let left = if left.is_zero() { LOOK_EVERY } else { left };
         Some(self.watch.latest.saturating_add(left))
     }
 

@@ -47,6 +47,7 @@ pub struct Matcher {
     index: HashMap<EphemeralId, Vec<Sighting>>,
     sighting_count: usize,
     damage: Vec<LogError>,
+    torn_bytes: u64,
 }
 
 impl Matcher {
@@ -57,6 +58,7 @@ impl Matcher {
             index: HashMap::new(),
             sighting_count: 0,
             damage: Vec::new(),
+            torn_bytes: 0,
         };
         for sighting in sightings {
             matcher.add(sighting);
@@ -72,12 +74,14 @@ impl Matcher {
     /// [`LogError::Io`] if the log cannot be listed.
     pub fn from_log(config: MatchConfig, log: &LogReader) -> Result<Self, LogError> {
         let mut matcher = Self::new(config, []);
-        for sighting in log.sightings()? {
+        let mut sightings = log.sightings()?;
+        for sighting in sightings.by_ref() {
             match sighting {
                 Ok(sighting) => matcher.add(sighting),
                 Err(error) => matcher.damage.push(error),
             }
         }
+        matcher.torn_bytes = sightings.torn_bytes();
         Ok(matcher)
     }
 
@@ -89,6 +93,12 @@ impl Matcher {
     /// What of the log could not be read. An exposure may have been in it.
     pub fn damage(&self) -> &[LogError] {
         &self.damage
+    }
+
+    /// Bytes at the ends of segments that are of no whole chunk: writes cut by a crash, or somebody's
+    /// damage to a last chunk, which looks the same.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// The exposures to `keys`, in the order of their days, then of the keys. Revoked keys give
@@ -315,5 +325,101 @@ mod tests {
     fn one_frame_is_no_time() {
         assert_eq!(together_s(&[counted(5, 5)]), 0);
         assert_eq!(together_s(&[]), 0);
+    }
+
+    const START: u32 = 2_642_976;
+
+    fn key(report_type: ReportType) -> PublishedKey {
+        let mut key = DiagnosisKey::new([7; 16], gaen::IntervalNumber(START), 144).unwrap();
+        key.report_type = report_type;
+        PublishedKey::Gaen(key)
+    }
+
+    /// A sighting of the key's identifier of interval 20, so many seconds after that began.
+    fn sighting(after_s: i64, tx_power_dbm: i8) -> Sighting {
+        let tek = gaen::TemporaryExposureKey::new(crate::Secret::new([7; 16]));
+        let interval = gaen::IntervalNumber(START + 20);
+        let id = tek
+            .rolling_proximity_identifier_key()
+            .unwrap()
+            .identifier(interval);
+        let metadata = Metadata {
+            minor_version: 0,
+            calibration_confidence: None,
+            tx_power_dbm,
+        };
+        let aemk = tek.associated_encrypted_metadata_key().unwrap();
+        let rssi = Rssi::from_dbm(-60).unwrap();
+        let seconds = interval.start().unix_seconds().checked_add_signed(after_s);
+        let first = Timestamp::from_unix_seconds(seconds.unwrap());
+        Sighting {
+            protocol: crate::ProtocolKind::Gaen,
+            id: id.into(),
+            metadata: Some(aemk.apply(&id, metadata.to_bytes())),
+            first,
+            last: first,
+            frames: 3,
+            rssi: Some(RssiSummary {
+                min: rssi,
+                mean: rssi,
+                max: rssi,
+            }),
+            source: crate::sighting::Source::ServiceData,
+        }
+    }
+
+    fn found(report_type: ReportType, sightings: &[Sighting]) -> Vec<Exposure> {
+        let matcher = Matcher::new(MatchConfig::default(), sightings.to_vec());
+        matcher.exposures(&[key(report_type)])
+    }
+
+    #[test]
+    fn an_identifier_replayed_hours_later_is_no_contact() {
+        let heard = |after_s| !found(ReportType::Unknown, &[sighting(after_s, -20)]).is_empty();
+        assert!(!heard(-7_201) && heard(-7_200));
+        assert!(heard(600 + 7_199) && !heard(600 + 7_200));
+    }
+
+    #[test]
+    fn a_bluezone_identifier_replayed_minutes_later_is_no_contact() {
+        let day = 1_596_844_800;
+        let entry = bluezone::PublishedEntry::new([7; 32], day, day + 86_399, 96).unwrap();
+        let mut first = None;
+        entry.for_each_candidate(|candidate| first = first.or(Some(candidate.id)));
+        let heard = |second: u64| {
+            let mut sighting = sighting(0, 0);
+            sighting.id = first.unwrap();
+            sighting.first = Timestamp::from_unix_seconds(second);
+            let matcher = Matcher::new(MatchConfig::default(), [sighting]);
+            !matcher.exposures(&[entry.clone().into()]).is_empty()
+        };
+        assert!(!heard(day - 121) && heard(day - 120));
+        assert!(heard(day + 900 + 120) && !heard(day + 900 + 121));
+    }
+
+    #[test]
+    fn a_revoked_key_gives_no_exposure() {
+        assert_eq!(found(ReportType::Revoked, &[sighting(0, -20)]), []);
+        assert_eq!(found(ReportType::SelfReport, &[sighting(0, -20)]).len(), 1);
+    }
+
+    #[test]
+    fn a_sighting_stored_twice_counts_once() {
+        let twice = [sighting(0, -20), sighting(0, -20)];
+        assert_eq!(found(ReportType::Unknown, &twice)[0].frames(), 3);
+    }
+
+    #[test]
+    fn a_power_that_no_phone_has_is_none() {
+        let attenuation = |power| {
+            let exposures = found(ReportType::Unknown, &[sighting(0, power)]);
+            exposures[0]
+                .attenuation
+                .map(|attenuation| attenuation.mean.db())
+        };
+        assert_eq!(attenuation(-50), Some(10));
+        assert_eq!(attenuation(20), Some(80));
+        assert_eq!(attenuation(-51), None);
+        assert_eq!(attenuation(21), None);
     }
 }

@@ -17,6 +17,9 @@ use crate::secret::Secret;
 /// protocols, each released once a day.
 const SEALED_FILE_BYTES_MAX: u64 = 64 * 1024;
 
+/// An own key takes 61 bytes at most (docs/log-format.md).
+const OWN_KEY_BYTES_MAX: usize = 61;
+
 const LOCK: &str = "lock";
 const TEMPORARY_SUFFIX: &str = ".new";
 
@@ -64,7 +67,8 @@ impl LogDirectory {
     }
 
     pub(super) fn write_own_keys(&self, keys: &[StoredOwnKey]) -> Result<(), LogError> {
-        let payload = codec::encode(&keys).map_err(|_| LogError::Crypto)?;
+        let room = Vec::with_capacity(keys.len() * OWN_KEY_BYTES_MAX + 64);
+        let payload = codec::encode_into(room, &keys).map_err(|_| LogError::Crypto)?;
         let sealed = FileKind::OwnKeys.seal(&self.kek, fresh_id()?, &self.log_id.0, payload)?;
         replace_file(&self.path, FileKind::OwnKeys, &sealed)
     }
@@ -83,12 +87,20 @@ impl LogDirectory {
 
 /// Makes `directory`, for its owner alone, unless it is there.
 pub(super) fn make(directory: &Path) -> Result<(), LogError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let made = builder.create(directory);
-    made.map_err(|e| LogError::io("make the log's directory", directory, e))
+    made.map_err(|e| LogError::io("make the log's directory", directory, e))?;
+    // Its own name is to survive a power cut as well.
+    match directory.parent().filter(|parent| *parent != Path::new("")) {
+        Some(parent) => sync(parent),
+        None => sync(Path::new(".")),
+    }
 }
 
 /// The right to write, until the file is closed.
@@ -144,7 +156,8 @@ pub(super) fn sync(directory: &Path) -> Result<(), LogError> {
         .map_err(|e| LogError::io("sync the log's directory", directory, e))
 }
 
-/// Windows has no such call and writes a directory's entries through.
+/// Elsewhere the standard library offers no such call: whether a new name survives a power cut is up to
+/// the file system.
 #[cfg(not(unix))]
 pub(super) fn sync(_: &Path) -> Result<(), LogError> {
     Ok(())
@@ -195,6 +208,9 @@ fn read_file(directory: &Path, kind: FileKind) -> Result<Option<Vec<u8>>, LogErr
 /// Writes the file beside the old one, syncs it, and puts it in the old one's place: a crash leaves
 /// one of the two, whole.
 fn replace_file(directory: &Path, kind: FileKind, bytes: &[u8]) -> Result<(), LogError> {
+    if bytes.len() as u64 > SEALED_FILE_BYTES_MAX {
+        return Err(LogError::Crypto);
+    }
     let (path, new): (PathBuf, PathBuf) =
         (directory.join(kind.name()), directory.join(temporary(kind)));
     let mut options = OpenOptions::new();

@@ -6,7 +6,18 @@ use std::path::{Path, PathBuf};
 use super::format::VERSION;
 use super::{KeyError, SEGMENTS_PER_DAY_MAX};
 use crate::entropy::EntropyError;
+use crate::sighting::Sighting;
 use crate::time::UtcDay;
+
+/// Sightings that could not be stored, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{} sightings could not be stored: {source}", sightings.len())]
+pub struct NotAppended {
+    /// Those of the days that could not be stored.
+    pub sightings: Vec<Sighting>,
+    /// The first failure.
+    pub source: LogError,
+}
 
 /// The log cannot be used, or part of it cannot.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +27,10 @@ pub enum LogError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The log was made with another key.
-    #[error("the key does not open the log in {}: it was made with another", directory.display())]
+    #[error(
+        "the key does not open the log in {}: it was made with another, or log.meta is damaged",
+        directory.display()
+    )]
     WrongKey {
         /// Where the log is.
         directory: PathBuf,
@@ -86,7 +100,7 @@ pub enum LogError {
     /// The thread that wrote to the log has panicked.
     #[error("the writer of the log has died: restart, and report it")]
     WriterDied,
-    /// Sealing failed, which no input makes happen.
+    /// A record could not be encoded or sealed, or is too large; what the crate itself writes never is.
     #[error("a record could not be sealed")]
     Crypto,
 }

@@ -1,7 +1,7 @@
 //! Every byte of the log's files. `docs/log-format.md` has the same as tables; a change to one is a
 //! change to both.
 
-use crate::crypto::{self, AeadKey};
+use crate::crypto::{self, AeadKey, TAG_BYTES};
 use crate::secret::Secret;
 use crate::time::UtcDay;
 
@@ -15,9 +15,12 @@ const SEGMENT_MAGIC: [u8; 8] = *b"\x89TVS\r\n\x1A\n";
 const FILE_MAGIC: [u8; 8] = *b"\x89TVF\r\n\x1A\n";
 
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 48;
-pub(crate) const CHUNK_HEADER_BYTES: usize = 4;
 
-/// Sealed bytes in a chunk at most. Chosen: a full chunk of sightings (about 53 kB) with room for
+/// A chunk's length, sealed: so that a length that was changed is damage, and not the look of a chunk
+/// that was cut.
+pub(crate) const CHUNK_HEADER_BYTES: usize = 4 + TAG_BYTES;
+
+/// Sealed bytes behind a chunk's header at most. Chosen: a full chunk of sightings (about 53 kB) with room for
 /// larger records to come, and small enough to be read into memory at once.
 pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 17;
 
@@ -85,15 +88,9 @@ impl SegmentHeader {
     }
 }
 
-/// The additional data of a chunk: the segment's header and the chunk's length. Its number is the
-/// nonce.
-pub(crate) fn chunk_aad(header: &[u8; SEGMENT_HEADER_BYTES], len: u32) -> [u8; 52] {
-    let mut aad = [0; SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES];
-    let bytes = header.iter().copied().chain(len.to_le_bytes());
-    for (to, from) in aad.iter_mut().zip(bytes) {
-        *to = from;
-    }
-    aad
+/// The nonces of a chunk's header and of its body; the additional data of both is the segment's header.
+pub(crate) const fn chunk_nonces(chunk_index: u64) -> [u64; 2] {
+    [2 * chunk_index, 2 * chunk_index + 1]
 }
 
 /// A small file that is sealed and replaced as a whole.
@@ -220,14 +217,14 @@ mod tests {
     use super::*;
 
     const HEADER: SegmentHeader = SegmentHeader {
-        day: UtcDay::from_unix_days(0x0102_0304),
+        day: UtcDay::from_unix_days(0x0002_0304),
         log_id: LogId([5; 16]),
         salt: [6; 16],
     };
 
     #[test]
     fn header_bytes_are_pinned() {
-        let mut expected = b"\x89TVS\r\n\x1A\n\x01\x00\x00\x00\x04\x03\x02\x01".to_vec();
+        let mut expected = b"\x89TVS\r\n\x1A\n\x01\x00\x00\x00\x04\x03\x02\x00".to_vec();
         expected.extend([5; 16]);
         expected.extend([6; 16]);
         assert_eq!(HEADER.to_bytes().to_vec(), expected);

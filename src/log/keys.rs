@@ -113,9 +113,8 @@ impl KeyFile {
     /// others.
     pub fn open_or_create(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
         let provider = Self { path: path.into() };
-        match provider.create() {
-            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
+        if !provider.path.exists() {
+            provider.create()?;
         }
         provider.key_encryption_key()?;
         Ok(provider)
@@ -132,26 +131,59 @@ impl KeyFile {
         Ok(provider)
     }
 
+    /// Makes the file with a fresh key, unless it is there.
+    ///
+    /// It is written whole under another name first: whoever opens it at the same time, or after a
+    /// crash, finds all of it or nothing.
     fn create(&self) -> Result<(), KeyError> {
+        let mut tag = [0; 8];
+        SystemEntropy.fill(&mut tag)?;
+        let mut new = self.path.clone().into_os_string();
+        new.push(format!(".{}.new", HEXLOWER.encode(&tag)));
+        let new = PathBuf::from(new);
+        let made = self.write_key(&new).and_then(|()| {
+            // Unlike a rename, a link does not replace a key that another process has just made.
+            fs::hard_link(&new, &self.path).map_err(|e| self.io(e))
+        });
+        // Under its own name or not at all.
+        let _ = fs::remove_file(&new);
+        match made {
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(())
+            }
+            made => made.and_then(|()| self.sync_parent()),
+        }
+    }
+
+    fn write_key(&self, new: &Path) -> Result<(), KeyError> {
+        let mut key = Zeroizing::new([0; 32]);
+        SystemEntropy.fill(key.as_mut())?;
+        let mut line = Zeroizing::new([0; FILE_BYTES as usize]);
+        let (prefix, rest) = line.split_at_mut(PREFIX.len());
+        let (digits, end) = rest.split_at_mut(64);
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        HEXLOWER.encode_mut(key.as_ref(), digits);
+        end.copy_from_slice(b"\n");
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&self.path).map_err(|e| self.io(e))?;
-        let written = self.write_key(&mut file);
-        if written.is_err() {
-            // A file without a key would stand in the way of the next attempt.
-            let _ = fs::remove_file(&self.path);
-        }
-        written
+        let mut file = options.open(new).map_err(|e| self.io(e))?;
+        file.write_all(line.as_ref()).map_err(|e| self.io(e))?;
+        file.sync_all().map_err(|e| self.io(e))
     }
 
-    fn write_key(&self, file: &mut File) -> Result<(), KeyError> {
-        let mut key = Zeroizing::new([0; 32]);
-        SystemEntropy.fill(key.as_mut())?;
-        let line = Zeroizing::new(format!("{PREFIX}{}\n", HEXLOWER.encode(key.as_ref())));
-        file.write_all(line.as_bytes()).map_err(|e| self.io(e))?;
-        file.sync_all().map_err(|e| self.io(e))
+    /// Has the system put the file's name on the disk: a log must not outlive its key.
+    fn sync_parent(&self) -> Result<(), KeyError> {
+        #[cfg(unix)]
+        {
+            let parent = self.path.parent().filter(|parent| *parent != Path::new(""));
+            let parent = File::open(parent.unwrap_or(Path::new(".")));
+            parent
+                .and_then(|parent| parent.sync_all())
+                .map_err(|e| self.io(e))?;
+        }
+        Ok(())
     }
 
     fn io(&self, source: io::Error) -> KeyError {
@@ -224,6 +256,23 @@ mod tests {
         assert_eq!(key(&made), key(&again));
         assert_ne!(key(&made), [0; 32]);
         assert_eq!(key(&made), key(&KeyFile::open(&path).unwrap()));
+    }
+
+    #[test]
+    fn everybody_who_starts_at_once_gets_the_same_key() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let open = || {
+                let provider = KeyFile::open_or_create(dir.path().join("key")).unwrap();
+                *provider.key_encryption_key().unwrap().expose()
+            };
+            let keys: Vec<_> = std::thread::scope(|scope| {
+                let threads = [(); 4].map(|()| scope.spawn(open));
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            assert!(keys.iter().all(|key| *key == keys[0]));
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

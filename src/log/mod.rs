@@ -4,6 +4,7 @@
 //! writer if need be. `docs/log-format.md` has every byte, `docs/threat-model.md` what it protects
 //! from today and what not yet.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ mod keys;
 mod reader;
 mod segment;
 
-pub use error::LogError;
+pub use error::{LogError, NotAppended};
 pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
 pub use reader::{LogReader, Sightings};
 
@@ -33,10 +34,14 @@ pub const RETENTION_DAYS: u32 = 14;
 /// Segments of one day at most. Chosen: a device that restarts every half minute for a whole day.
 const SEGMENTS_PER_DAY_MAX: u32 = 10_000;
 
+/// Segments that are written to at a time: around midnight sightings of both days come mixed.
+const WRITERS_MAX: usize = 2;
+
 /// The log's writer. Only one can have a log open.
 pub struct EncounterLog {
     home: LogDirectory,
-    writer: Option<SegmentWriter>,
+    /// The one used last stands last.
+    writers: Vec<SegmentWriter>,
     /// Held, not read: the lock ends when it is closed.
     _lock: File,
 }
@@ -77,33 +82,52 @@ impl EncounterLog {
         };
         Ok(Self {
             home,
-            writer: None,
+            writers: Vec::new(),
             _lock: lock,
         })
     }
 
-    /// Appends `sightings` and returns once they are on the disk. Each goes to the segment of the
-    /// UTC day in which it was first heard.
+    /// Appends `sightings` and returns once they are on the disk. Each goes to a segment of the UTC day
+    /// in which it was first heard.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`], for instance when the disk is full. Nothing that an earlier call
-    /// acknowledged is lost, part of `sightings` may be stored, and the call can be repeated once
-    /// the cause is gone.
-    pub fn append(&mut self, sightings: &[Sighting]) -> Result<(), LogError> {
-        let day = |sighting: &Sighting| sighting.first.utc_day();
-        for same_day in sightings.chunk_by(|a, b| day(a) == day(b)) {
-            let Some(first) = same_day.first() else {
+    /// [`NotAppended`] with those sightings that could not be stored, for instance because the disk is
+    /// full. A day is stored as a whole or not at all, and nothing that an earlier call acknowledged
+    /// is lost. What is left can be given again once the cause is gone.
+    pub fn append(&mut self, sightings: &[Sighting]) -> Result<(), NotAppended> {
+        let mut days: BTreeMap<UtcDay, Vec<Sighting>> = BTreeMap::new();
+        for sighting in sightings {
+            days.entry(sighting.first.utc_day())
+                .or_default()
+                .push(sighting.clone());
+        }
+        let mut failed: Option<NotAppended> = None;
+        for (day, of_day) in days {
+            let Err(source) = self.append_day(day, &of_day) else {
                 continue;
             };
-            // Taken out, and put back only when all is well: a segment whose write failed may end
-            // in a cut chunk, and nothing may stand behind that.
-            let mut writer = match self.writer.take() {
-                Some(writer) if writer.day() == day(first) => writer,
-                _ => self.create_segment(day(first))?,
-            };
-            writer.append(same_day)?;
-            self.writer = Some(writer);
+            let failed = failed.get_or_insert(NotAppended {
+                sightings: Vec::new(),
+                source,
+            });
+            failed.sightings.extend(of_day);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn append_day(&mut self, day: UtcDay, sightings: &[Sighting]) -> Result<(), LogError> {
+        // Taken out, and put back only when all is well: a segment whose write failed may end in a
+        // cut chunk, and nothing may stand behind that.
+        let open = self.writers.iter().position(|writer| writer.day() == day);
+        let mut writer = match open {
+            Some(index) => self.writers.remove(index),
+            None => self.create_segment(day)?,
+        };
+        writer.append(sightings)?;
+        self.writers.push(writer);
+        if self.writers.len() > WRITERS_MAX {
+            self.writers.remove(0);
         }
         Ok(())
     }
@@ -168,13 +192,7 @@ impl EncounterLog {
                 deleted += 1;
             }
         }
-        if self
-            .writer
-            .as_ref()
-            .is_some_and(|writer| writer.day() < oldest)
-        {
-            self.writer = None;
-        }
+        self.writers.retain(|writer| writer.day() >= oldest);
         if deleted > 0 {
             directory::sync(&self.home.path)?;
         }

@@ -86,7 +86,8 @@ pub struct Sightings<'a> {
 
 impl Sightings<'_> {
     /// Bytes passed over so far at the ends of segments because they are of no whole chunk: a write
-    /// that was cut by a crash, or is under way. Nothing in them was ever acknowledged.
+    /// that was cut by a crash, or is under way, and of which nothing was acknowledged; or damage to a
+    /// segment's last chunk, which cannot be told from it.
     pub fn torn_bytes(&self) -> u64 {
         self.torn_bytes
     }

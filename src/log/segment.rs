@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::LogError;
 use super::directory::LogDirectory;
 use super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_aad,
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_nonces,
 };
 use crate::codec;
 use crate::crypto::{AeadKey, TAG_BYTES};
@@ -17,6 +17,10 @@ use crate::time::UtcDay;
 
 /// Sightings in a chunk at most: 1,024 of them are about 53 kB.
 const CHUNK_SIGHTINGS_MAX: usize = 1_024;
+
+/// What one batch writes at most. Chosen: the tracer gives no more than 16,384 sightings at once,
+/// which are 0.9 MB; an app that gives more risks a false alarm after a power cut.
+const BATCH_BYTES_MAX: u64 = 1 << 22;
 
 /// A segment's file name: its day, and a number that no other segment of the day has.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -50,6 +54,8 @@ pub(crate) struct SegmentWriter {
     header: SegmentHeader,
     key: AeadKey,
     chunk_index: u64,
+    /// Bytes that are on the disk for certain.
+    acknowledged: u64,
 }
 
 impl SegmentWriter {
@@ -79,6 +85,7 @@ impl SegmentWriter {
             header,
             key,
             chunk_index: 0,
+            acknowledged: SEGMENT_HEADER_BYTES as u64,
         })
     }
 
@@ -94,22 +101,48 @@ impl SegmentWriter {
         for chunk in sightings.chunks(CHUNK_SIGHTINGS_MAX) {
             self.seal_chunk(chunk, &mut bytes)?;
         }
-        self.file
+        let written = self
+            .file
             .write_all(&bytes)
-            .and_then(|()| self.file.sync_data())
-            .map_err(|e| LogError::io("write to a segment", &self.path, e))
+            .and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.acknowledged += bytes.len() as u64;
+                Ok(())
+            }
+            Err(e) => {
+                self.take_back();
+                Err(LogError::io("write to a segment", &self.path, e))
+            }
+        }
+    }
+
+    /// Takes back what was written of a batch that failed: it will be written again elsewhere, and on
+    /// a full disk it would be in the way.
+    fn take_back(&self) {
+        // Should that fail too, the reader finds a torn tail, or sightings twice.
+        let _ = match self.acknowledged > SEGMENT_HEADER_BYTES as u64 {
+            true => self.file.set_len(self.acknowledged),
+            false => std::fs::remove_file(&self.path),
+        };
     }
 
     fn seal_chunk(&mut self, chunk: &[Sighting], out: &mut Vec<u8>) -> Result<(), LogError> {
-        let mut sealed = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
-        let len = u32::try_from(sealed.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
-        let aad = chunk_aad(&self.header.to_bytes(), len);
-        self.key
-            .seal(self.chunk_index, &aad, &mut sealed)
-            .map_err(|_| LogError::Crypto)?;
+        let mut body = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
+        let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
+        let mut header = len.to_le_bytes().to_vec();
+        let aad = self.header.to_bytes();
+        for (nonce, part) in chunk_nonces(self.chunk_index)
+            .into_iter()
+            .zip([&mut header, &mut body])
+        {
+            self.key
+                .seal(nonce, &aad, part)
+                .map_err(|_| LogError::Crypto)?;
+        }
         self.chunk_index += 1;
-        out.extend(len.to_le_bytes());
-        out.extend(sealed);
+        out.append(&mut header);
+        out.append(&mut body);
         Ok(())
     }
 }
@@ -193,7 +226,7 @@ impl SegmentReader {
     ///
     /// # Errors
     ///
-    /// [`LogError::Corrupted`] for a chunk that does not open although more follows it.
+    /// [`LogError::Corrupted`] for anything that does not open, unless it is the end of the file.
     pub(crate) fn read_chunk(&mut self) -> Result<ChunkRead, LogError> {
         let start = self.offset;
         let torn = self.len - start;
@@ -203,23 +236,28 @@ impl SegmentReader {
         if torn < CHUNK_HEADER_BYTES as u64 {
             return Ok(ChunkRead::End { torn });
         }
-        let mut len_bytes = [0; CHUNK_HEADER_BYTES];
-        self.read_exact(&mut len_bytes)?;
-        let len = u32::from_le_bytes(len_bytes);
-        if !(TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize)) {
-            if len == 0 && self.rest_is_zero()? {
+        let [header_nonce, body_nonce] = chunk_nonces(self.chunk_index);
+        let mut header = [0; CHUNK_HEADER_BYTES];
+        self.read_exact(&mut header)?;
+        let zeros = header == [0; CHUNK_HEADER_BYTES];
+        let opened = key.open(header_nonce, &self.header, &mut header);
+        let Some(len) = opened.ok().and_then(|len| len.try_into().ok()) else {
+            // The bytes may never have reached the disk although the file's length did.
+            if self.offset == self.len || zeros && self.rest_is_zero()? {
                 return Ok(ChunkRead::End { torn });
             }
+            return Err(self.corrupted(start, "a chunk's header does not open"));
+        };
+        let len = u32::from_le_bytes(len);
+        if !(TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize)) {
             return Err(self.corrupted(start, "a chunk has an impossible length"));
         }
         if u64::from(len) > self.len - self.offset {
             return Ok(ChunkRead::End { torn });
         }
-        let mut sealed = zeroize::Zeroizing::new(vec![0; len as usize]);
-        self.read_exact(&mut sealed)?;
-        let aad = chunk_aad(&self.header, len);
-        let Ok(plaintext) = key.open(self.chunk_index, &aad, &mut sealed) else {
-            // The last chunk's bytes may never have reached the disk although its length did.
+        let mut body = zeroize::Zeroizing::new(vec![0; len as usize]);
+        self.read_exact(&mut body)?;
+        let Ok(plaintext) = key.open(body_nonce, &self.header, &mut body) else {
             if self.offset == self.len {
                 return Ok(ChunkRead::End { torn });
             }
@@ -240,8 +278,13 @@ impl SegmentReader {
         Ok(())
     }
 
+    /// Whether nothing but zeros follows, and not more of them than one batch could have left.
     fn rest_is_zero(&mut self) -> Result<bool, LogError> {
-        let mut rest = (&mut self.file).take(self.len - self.offset);
+        let rest = self.len - self.offset;
+        if rest > BATCH_BYTES_MAX {
+            return Ok(false);
+        }
+        let mut rest = (&mut self.file).take(rest);
         let mut buffer = [0; 4096];
         loop {
             let read = rest.read(&mut buffer);

@@ -12,8 +12,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 pub use crate::time::IntervalNumber;
 
 use super::{Candidate, FrameError, Heard, InvalidKey, MalformedFrame, ProtocolKind, ReportType};
@@ -95,10 +93,12 @@ impl RollingProximityIdentifierKey {
         block
     }
 
-    /// RPI(j) for the `count` intervals from `start`, appended to `out`.
+    /// RPI(j) for the `count` intervals from `start`, at most [`ROLLING_PERIOD`], appended to `out`.
     pub fn identifiers(&self, start: IntervalNumber, count: u32, out: &mut Vec<[u8; 16]>) {
         let from = out.len();
-        out.extend((0..count).map(|offset| padded(start.saturating_add(offset))));
+        out.extend(
+            (0..count.min(ROLLING_PERIOD)).map(|offset| padded(start.saturating_add(offset))),
+        );
         Aes128Key::new(&self.0).encrypt_blocks(out.get_mut(from..).unwrap_or_default());
     }
 }
@@ -133,7 +133,7 @@ impl AssociatedEncryptedMetadataKey {
 }
 
 /// What the metadata says once it is decrypted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Metadata {
     /// Minor version: 0, or 1 which adds the confidence. The major version is 1.
     pub minor_version: u8,
@@ -260,7 +260,7 @@ impl Config {
 }
 
 /// A diagnosis key: a TEK that an authority has published, with what it says about it.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DiagnosisKey {
     key: [u8; 16],
     rolling_start: u32,
@@ -297,7 +297,7 @@ impl DiagnosisKey {
             rolling_start: rolling_start.0,
             rolling_period,
             transmission_risk: 0,
-            report_type: ReportType::ConfirmedTest,
+            report_type: ReportType::Unknown,
             days_since_onset: None,
         })
     }
@@ -402,6 +402,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_frame_parses_or_fails(bytes in proptest::collection::vec(any::<u8>(), 0..28)) {
+            let mut frame = Advertisement::new();
+            if frame.push_service_data16(SERVICE, &bytes).is_ok() {
+                prop_assert_eq!(Config::default().parse(&frame).is_ok(), bytes.len() == 20);
+            }
+        }
+
         #[test]
         fn metadata_survives(minor in 0u8..=3, confidence in 0u8..=3, power: i8) {
             let metadata = Metadata {

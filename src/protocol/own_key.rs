@@ -109,29 +109,35 @@ impl OwnKey {
 
     /// Marks the key as given out at `now` and gives what is to be published of it; `None` if its
     /// time has not begun. A key still in use ends with its current slot, so that the rest of its
-    /// day is nobody's to compute.
+    /// day is nobody's to compute; one that was given out before is given again as it was.
     pub(crate) fn release(&mut self, now: Timestamp) -> Option<Result<PublishedKey, InvalidKey>> {
+        if self.released {
+            return Some(self.published(self.valid_until));
+        }
         if now < self.valid_from {
             return None;
         }
-        let slot_end = self.protocol().slot_at(now).end;
-        self.valid_until = self.valid_until.min(slot_end);
-        self.released = true;
-        Some(self.published())
+        let end = self.valid_until.min(self.protocol().slot_at(now).end);
+        let published = self.published(end);
+        if published.is_ok() {
+            self.valid_until = end;
+            self.released = true;
+        }
+        Some(published)
     }
 
-    fn published(&self) -> Result<PublishedKey, InvalidKey> {
+    fn published(&self, end: Timestamp) -> Result<PublishedKey, InvalidKey> {
         match &self.secret {
             // Bluezone counts slots from midnight even if the key was first used later.
             DailySecret::Bluezone(key) => Ok(PublishedKey::Bluezone(PublishedEntry::new(
                 *key.secret().expose(),
                 self.day().start().unix_seconds(),
-                self.valid_until.unix_seconds().saturating_sub(1),
+                end.unix_seconds().saturating_sub(1),
                 bluezone::SLOTS_PER_DAY,
             )?)),
             DailySecret::Gaen(tek) => {
                 let start = IntervalNumber::at(self.valid_from);
-                let end = IntervalNumber::at(self.valid_until);
+                let end = IntervalNumber::at(end);
                 Ok(PublishedKey::Gaen(DiagnosisKey::new(
                     *tek.secret().expose(),
                     start,
@@ -245,6 +251,15 @@ mod tests {
         };
         assert_eq!(entry.time_end(), NOON.unix_seconds() + 899);
         assert!(key.is_released());
+    }
+
+    #[test]
+    fn a_key_released_again_is_given_as_it_was() {
+        let mut key = draw(ProtocolKind::Gaen, NOON.utc_day().start());
+        let first = key.release(NOON).unwrap().unwrap();
+        let earlier = NOON.saturating_sub(Duration::from_secs(6 * 3_600));
+        assert_eq!(key.release(earlier).unwrap().unwrap(), first);
+        assert_eq!(key.release(NOON.utc_day().end()).unwrap().unwrap(), first);
     }
 
     #[test]

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::bluezone::PublishedEntry;
 use super::gaen::DiagnosisKey;
 use super::{EphemeralId, ProtocolKind};
 use crate::time::Timestamp;
 
 /// A published key: a patient's identifiers can be computed from it.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum PublishedKey {
     /// An entry of Bluezone's list.
@@ -75,7 +73,7 @@ impl Candidate {
 }
 
 /// How an infection was established (GAEN export format, field 5).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ReportType {
     /// Not said.
@@ -132,7 +130,7 @@ pub enum InvalidKey {
         time_end: u64,
     },
     /// A number of slots that does not divide a day.
-    #[error("expected 1 to 1440 slots that divide a day, got {slots_per_day}")]
+    #[error("expected 1 to 144 slots that divide a day, got {slots_per_day}")]
     SlotsPerDay {
         /// What it claims.
         slots_per_day: u32,

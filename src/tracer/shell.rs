@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::TracerError;
 use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health};
-use crate::log::{EncounterLog, LogError};
+use crate::log::{EncounterLog, LogError, NotAppended};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
 use crate::sighting::Sighting;
@@ -309,27 +309,28 @@ impl Shell {
         Ok(())
     }
 
-    /// Appends each day by itself, so that one that cannot be stored does not hold the others up.
     async fn append(&mut self) -> Result<(), LogError> {
-        let day = |sighting: &Sighting| sighting.first.utc_day();
-        let mut result = Ok(());
-        let waiting: Vec<Sighting> = self.unstored.drain(..).collect();
-        for same_day in waiting.chunk_by(|a, b| day(a) == day(b)) {
-            let batch = same_day.to_vec();
-            let appended = self.with_log(move |log| log.append(&batch)).await;
-            if appended.is_err() {
-                self.unstored.extend(same_day.iter().cloned());
-            }
-            result = result.and(appended);
+        if self.unstored.is_empty() {
+            return Ok(());
         }
-        result
+        let batch: Vec<Sighting> = self.unstored.drain(..).collect();
+        let work = move |log: &mut EncounterLog| match log.append(&batch) {
+            Ok(()) => Ok(None),
+            Err(not_appended) => Ok(Some(not_appended)),
+        };
+        // A writer that dies takes what it was given with it.
+        let Some(NotAppended { sightings, source }) = self.with_log(work).await? else {
+            return Ok(());
+        };
+        self.unstored.extend(sightings);
+        Err(source)
     }
 
     /// Runs `work` on the log where it may block.
-    async fn with_log(
+    async fn with_log<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut EncounterLog) -> Result<(), LogError> + Send + 'static,
-    ) -> Result<(), LogError> {
+        work: impl FnOnce(&mut EncounterLog) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
         let mut log = self.log.take().ok_or(LogError::WriterDied)?;
         let task = tokio::task::spawn_blocking(move || {
             let result = work(&mut log);

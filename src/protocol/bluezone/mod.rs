@@ -16,14 +16,14 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+mod wire;
 
-use super::{Candidate, EphemeralId, Heard, InvalidKey, MalformedFrame, ProtocolKind};
-use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16};
+pub(crate) use wire::APPLE_COMPANY;
+pub use wire::WireProfile;
+
+use super::{Candidate, EphemeralId, InvalidKey};
 use crate::crypto::sha256;
 use crate::secret::Secret;
-use crate::sighting::Source;
 use crate::time::Timestamp;
 
 /// Identifiers a day, one every 15 minutes.
@@ -41,9 +41,9 @@ const SALT: &[u8] = b"bluzonesubkey";
 const PICKED_BYTES: [usize; 12] = [0, 4, 8, 12, 16, 18, 20, 22, 24, 26, 28, 30];
 const DAY_SECONDS: u64 = 86_400;
 
-/// Slots a day that an entry may claim. Bluezone's server could set the number: 96 in version 3,
-/// 144 in version 2. Chosen: one a minute bounds what an entry can make a device compute.
-const SLOTS_PER_DAY_MAX: u32 = 1_440;
+/// Slots a day that an entry may claim. Bluezone's server could set the number: it was 96 in version
+/// 3 and 144 in version 2.
+const SLOTS_PER_DAY_MAX: u32 = 144;
 
 /// The longest time an entry may span. Chosen: the retention's upper limit.
 const ENTRY_SPAN_MAX: Duration = Duration::from_secs(21 * DAY_SECONDS);
@@ -114,120 +114,9 @@ fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
     PICKED_BYTES.map(|index| sub_key.get(index).copied().unwrap_or(0))
 }
 
-/// The numbers by which frames are recognised.
-///
-/// Bluezone's own, the default, are not assigned by the Bluetooth SIG. They are right for talking to
-/// Bluezone; an app of another name brings its own.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct WireProfile {
-    /// The 16-bit service UUID that Android-style peers list (0x4E56: "VN" on the air).
-    pub service: u16,
-    /// The company identifier of the manufacturer data that holds the identifier (0x22B5).
-    pub company: u16,
-    /// The 128-bit service UUID that iOS peers list while their app is in the foreground.
-    pub ios_service: Uuid,
-    /// The bit that iOS sets for `ios_service` in its overflow area, 0..=127, while the app is in
-    /// the background; which bit it is, iOS decides by a hash of the UUID.
-    pub ios_overflow_bit: u8,
-}
-
-impl WireProfile {
-    /// A profile with the app's own service UUID and company identifier, and no iOS peers of
-    /// Bluezone's: their service becomes `ios_service`.
-    pub fn custom(service: u16, company: u16, ios_service: Uuid, ios_overflow_bit: u8) -> Self {
-        Self {
-            service,
-            company,
-            ios_service,
-            ios_overflow_bit,
-        }
-    }
-
-    /// The frame of an Android-style advertiser: flags, service UUID list, manufacturer data with
-    /// the identifier; 23 bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`AdvertisementTooLong`] cannot happen with these fields; it is passed on all the same.
-    pub fn frame(&self, id: &[u8; 12]) -> Result<Advertisement, AdvertisementTooLong> {
-        let mut frame = Advertisement::new();
-        frame.push_flags(FLAGS)?;
-        frame.push_service_uuid16(self.service)?;
-        frame.push_manufacturer_data(self.company, id)?;
-        Ok(frame)
-    }
-
-    /// What `frame` says in this profile.
-    ///
-    /// The manufacturer data must hold exactly 12 bytes. The service UUID is not required beside
-    /// it: some scanners report the two apart.
-    ///
-    /// # Errors
-    ///
-    /// [`MalformedFrame`] if our company's data has another length, or our service comes without.
-    pub fn parse(&self, frame: &Advertisement) -> Result<Option<Heard>, MalformedFrame> {
-        if let Some(data) = frame.manufacturer_data(self.company) {
-            return match <[u8; 12]>::try_from(data) {
-                Ok(id) => Ok(Some(Heard::Identifier {
-                    id: id.into(),
-                    metadata: None,
-                    source: Source::ManufacturerData,
-                })),
-                Err(_) => Err(malformed(data.len())),
-            };
-        }
-        if frame.has_service(self.ios_service) || self.overflow_bit_set(frame) {
-            return Ok(Some(Heard::ReadByGatt));
-        }
-        if frame.has_service(uuid_from_u16(self.service)) {
-            return Err(malformed(0));
-        }
-        Ok(None)
-    }
-
-    /// Apple's manufacturer data of type 1: 128 bits, one for each hash of a service UUID that a
-    /// background app advertises. A second app sets a second bit, so the bit is tested, not the
-    /// whole.
-    fn overflow_bit_set(&self, frame: &Advertisement) -> bool {
-        let Some([APPLE_OVERFLOW_TYPE, area @ ..]) = frame.manufacturer_data(APPLE_COMPANY) else {
-            return false;
-        };
-        let byte = area.get(usize::from(self.ios_overflow_bit / 8));
-        area.len() == 16 && byte.is_some_and(|byte| byte & 1 << (self.ios_overflow_bit % 8) != 0)
-    }
-}
-
-impl Default for WireProfile {
-    fn default() -> Self {
-        Self {
-            service: 0x4E56,
-            company: 0x22B5,
-            ios_service: Uuid::from_u128(0x00004E56_73F5_4BC4_A12F_17D1AD07A667),
-            // Version 3's scan filter: 01 08 00 … 00, byte 0 of the area with mask 0x08.
-            ios_overflow_bit: 3,
-        }
-    }
-}
-
-/// LE General Discoverable, no BR/EDR. Chosen: Android's own stack writes the flags of Bluezone's
-/// connectable advertiser; a broadcaster's differ and nobody reads them.
-const FLAGS: u8 = 0x06;
-pub(crate) const APPLE_COMPANY: u16 = 0x004C;
-const APPLE_OVERFLOW_TYPE: u8 = 0x01;
-
-fn malformed(got: usize) -> MalformedFrame {
-    MalformedFrame {
-        protocol: ProtocolKind::Bluezone,
-        field: "manufacturer data",
-        expected: 12,
-        got,
-    }
-}
-
 /// What an authority publishes of one patient: the daily key of the day that begins at
 /// `time_start`, and until when it and its successors in the chain are to be matched.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct PublishedEntry {
     daily_key: [u8; 32],
     time_start: u64,
@@ -242,7 +131,7 @@ impl PublishedEntry {
     /// # Errors
     ///
     /// [`InvalidKey`] if `time_start` is no midnight UTC, the end is before it or over 21 days
-    /// after, or `slots_per_day` is no divisor of a day in seconds within 1..=1440.
+    /// after, or `slots_per_day` is no divisor of a day in seconds within 1..=144.
     pub fn new(
         daily_key: [u8; 32],
         time_start: u64,
@@ -253,7 +142,9 @@ impl PublishedEntry {
             return Err(InvalidKey::StartNotMidnight { time_start });
         }
         let span_s = time_end.checked_sub(time_start);
-        if span_s.is_none_or(|span_s| span_s > ENTRY_SPAN_MAX.as_secs()) {
+        // A time that a timestamp cannot hold is no time.
+        let representable = Timestamp::from_unix_seconds(time_end).unix_seconds() == time_end;
+        if !representable || span_s.is_none_or(|span_s| span_s > ENTRY_SPAN_MAX.as_secs()) {
             return Err(InvalidKey::Span {
                 time_start,
                 time_end,
@@ -291,6 +182,12 @@ impl PublishedEntry {
         self.slots_per_day
     }
 
+    /// How many identifiers it stands for.
+    pub fn candidate_count(&self) -> u64 {
+        let step = DAY_SECONDS / u64::from(self.slots_per_day);
+        (self.time_end - self.time_start) / step + 1
+    }
+
     /// Calls `each` with every identifier and the time in which it was advertised, both ends
     /// inclusive as Bluezone's clients compare them.
     pub fn for_each_candidate(&self, mut each: impl FnMut(Candidate)) {
@@ -319,82 +216,6 @@ impl PublishedEntry {
 mod tests {
     use super::*;
 
-    fn profile() -> WireProfile {
-        WireProfile::default()
-    }
-
-    #[test]
-    fn the_frame_is_what_android_sends() {
-        let id = *b"\x13\x0C\xEA\x64\x72\x13\x0C\x18\x5D\x86\x43\xDF";
-        let frame = profile().frame(&id).unwrap();
-        let mut expected = vec![2, 1, 6, 3, 3, 0x56, 0x4E, 15, 0xFF, 0xB5, 0x22];
-        expected.extend(id);
-        assert_eq!(frame.as_bytes(), expected);
-        assert_eq!(
-            profile().parse(&frame),
-            Ok(Some(Heard::Identifier {
-                id: id.into(),
-                metadata: None,
-                source: Source::ManufacturerData,
-            }))
-        );
-    }
-
-    #[test]
-    fn identifier_of_eleven_bytes() {
-        let mut frame = Advertisement::new();
-        frame.push_service_uuid16(0x4E56).unwrap();
-        assert_eq!(profile().parse(&frame), Err(malformed(0)));
-        frame.push_manufacturer_data(0x22B5, &[1; 11]).unwrap();
-        assert_eq!(profile().parse(&frame), Err(malformed(11)));
-    }
-
-    #[test]
-    fn other_peoples_frames_are_not_ours() {
-        let mut frame = Advertisement::new();
-        frame.push_manufacturer_data(0x0059, &[1; 12]).unwrap();
-        assert_eq!(profile().parse(&frame), Ok(None));
-    }
-
-    #[test]
-    fn an_app_of_its_own_hears_its_own_alone() {
-        let uuid = Uuid::from_u128(7);
-        let own = WireProfile::custom(0xFFF0, 0xFFFF, uuid, 9);
-        let frame = own.frame(&[5; 12]).unwrap();
-        assert_eq!(profile().parse(&frame), Ok(None));
-        assert!(matches!(
-            own.parse(&frame),
-            Ok(Some(Heard::Identifier { .. }))
-        ));
-    }
-
-    #[test]
-    fn ios_in_the_foreground_lists_its_service() {
-        let mut frame = Advertisement::new();
-        frame.push_service_uuid128(profile().ios_service).unwrap();
-        assert_eq!(profile().parse(&frame), Ok(Some(Heard::ReadByGatt)));
-    }
-
-    #[test]
-    fn ios_in_the_background_sets_its_bit_among_others() {
-        let overflow = |area: &[u8]| {
-            let mut frame = Advertisement::new();
-            let data = [&[1], area].concat();
-            frame.push_manufacturer_data(0x004C, &data).unwrap();
-            profile().parse(&frame)
-        };
-        let mut area = [0; 16];
-        area[0] = 0x08;
-        assert_eq!(overflow(&area), Ok(Some(Heard::ReadByGatt)));
-        area[0] = 0x8C;
-        area[11] = 0x80;
-        assert_eq!(overflow(&area), Ok(Some(Heard::ReadByGatt)));
-        area[0] = 0x84;
-        assert_eq!(overflow(&area), Ok(None));
-        assert_eq!(overflow(&[0xFF; 15]), Ok(None));
-        assert_eq!(overflow(&[]), Ok(None));
-    }
-
     #[test]
     fn entries_that_claim_too_much() {
         let day = 1_596_844_800;
@@ -406,7 +227,9 @@ mod tests {
             (day, day + 21 * 86_400 + 1, 96),
             (day, u64::MAX, 96),
             (day, day + 86_399, 0),
-            (day, day + 86_399, 1_441),
+            (day, day + 86_399, 145),
+            (u64::MAX - u64::MAX % 86_400, u64::MAX, 96),
+            (253_402_214_400, 253_402_300_800, 96),
             (day, day + 86_399, 97),
         ];
         for (start, end, max) in refused {
@@ -421,6 +244,7 @@ mod tests {
             let mut count = 0;
             let entry = PublishedEntry::new([7; 32], day, end, 96).unwrap();
             entry.for_each_candidate(|_| count += 1);
+            assert_eq!(entry.candidate_count(), count);
             count
         };
         assert_eq!(count(day), 1);
