@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,22 +10,32 @@ use data_encoding::HEXLOWER_PERMISSIVE as HEX;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
-use truyvet::protocol::PublishedKey;
+use truyvet::protocol::{EphemeralId, PublishedKey};
 use truyvet::publication::signature::VerificationKey;
 
-use support::{Error, LogArgs, Published, Trust, Trusted, count, picture, read_published};
+use support::{
+    Error, LogArgs, Progress, Published, Trust, Trusted, count, picture, read_published, read_text,
+    say, warn,
+};
 
 #[derive(Parser)]
 #[command(
     about = "Match published files against the log, or only verify them",
-    after_help = "Examples:\n  \
-        check published.json                             a Bluezone list against the log\n  \
-        check --trust authority.pem keys.zip             a GAEN export, its signature verified\n  \
-        check --verify-only --trust authority.pem *.zip  no log needed\n  \
-        check --verify-only --identifier 3d37… export.bin   whose identifier is it?\n\n\
+    after_help = "Examples, to be typed in the checkout:\n\n  \
+        cargo run --release --example check -- examples/recordings/passer-by.published.json\n      \
+        a Bluezone list against the log that trace has made\n  \
+        cargo run --release --example check -- --verify-only \
+        --trust tests/vectors/gaen/gens_testExport.public.pem \
+        tests/vectors/gaen/gens_testExport-2-records-1-of-1.zip\n      \
+        a GAEN export: does its signature hold? Without --verify-only it is matched too\n  \
+        cargo run --release --example check -- --verify-only \
+        --identifier 130CEA6472130C185D8643DF examples/recordings/passer-by.published.json\n      \
+        which key an identifier is from\n\n\
         Exit status: 0 if nothing failed, 1 if a file or the log could not be used, \
         2 for a wrong call.\n\
-        A file whose signature does not hold is never matched."
+        A GAEN export whose signature does not hold is never matched, nor is a bare export.bin \
+        without --allow-unsigned.\n\
+        Bluezone lists have no signature: get them over a channel you trust."
 )]
 struct Args {
     #[command(flatten)]
@@ -33,12 +43,15 @@ struct Args {
     /// The authority's public key (PEM); may be given again
     #[arg(long, value_name = "PEM")]
     trust: Vec<PathBuf>,
+    /// Use a bare export.bin, which has no signature
+    #[arg(long)]
+    allow_unsigned: bool,
     /// Say what the files hold and who signed them, without a log
     #[arg(long)]
     verify_only: bool,
     /// Say which of the keys an identifier, in hexadecimal, comes from
-    #[arg(long, value_name = "HEX")]
-    identifier: Option<String>,
+    #[arg(long, value_name = "HEX", value_parser = parse_identifier)]
+    identifier: Option<EphemeralId>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -47,46 +60,70 @@ struct Args {
     files: Vec<PathBuf>,
 }
 
+/// A file, or why it could not be read.
+type File = Result<Published, String>;
+
 fn main() -> ExitCode {
     support::run(check(&Args::parse()))
 }
 
 fn check(args: &Args) -> Result<(), Error> {
     let trusted = read_trusted(&args.trust)?;
-    let files = read_files(args, &trusted)?;
-    if !args.json {
-        files.iter().for_each(print_file);
-    }
-    let identifier = args.identifier.as_deref();
-    let found = identifier.map(|hex| find(hex, &files)).transpose()?;
-    if let (Some(places), false) = (&found, args.json) {
-        println!("identifier: found {}", count(places.len(), "time"));
-        places.iter().for_each(|place| println!("  {place}"));
-    }
-    let refused = files
+    let files: Vec<File> = args
+        .files
         .iter()
-        .filter(|file| matches!(file.trust, Trust::Refused(_)))
-        .count();
+        .map(|path| read(path, &trusted, args))
+        .collect();
+    let readable: Vec<&Published> = files.iter().flatten().collect();
+    let found = args.identifier.map(|id| find(id, &readable));
+    if let (Some(places), false) = (&found, args.json) {
+        say!("identifier: found {}", count(places.len(), "time"));
+        for place in places {
+            say!("  {place}");
+        }
+    }
     let exposures = match args.verify_only {
         true => None,
-        false => Some(match_files(args, &files)?),
+        false => Some(match_files(args, &readable)?),
     };
     if args.json {
-        println!(
-            "{:#}",
-            report(&files, found.as_deref(), exposures.as_deref())
-        );
+        let report = report(args, &files, found.as_deref(), exposures.as_deref());
+        say!("{report:#}");
     }
-    match refused {
-        0 => Ok(()),
-        n => Err(format!("{n} of {} files have no signature that holds", files.len()).into()),
+    let refused = readable.iter().filter(|file| !file.is_believed()).count();
+    let unread = files.len() - readable.len();
+    let failures: Vec<String> = [
+        (unread, "could not be read"),
+        (refused, "had no signature that holds"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{number} {what}"))
+    .collect();
+    match failures.is_empty() {
+        true => Ok(()),
+        false => {
+            let files = count(files.len(), "file");
+            Err(format!("of {files}, {}", failures.join(" and ")).into())
+        }
     }
+}
+
+fn parse_identifier(hex: &str) -> Result<EphemeralId, String> {
+    let bytes = HEX.decode(hex.as_bytes()).map_err(|e| e.to_string())?;
+    let bluezone = <[u8; 12]>::try_from(bytes.as_slice()).map(EphemeralId::from);
+    let gaen = <[u8; 16]>::try_from(bytes.as_slice()).map(EphemeralId::from);
+    bluezone.or(gaen).map_err(|_| {
+        format!(
+            "an identifier has 12 bytes in Bluezone and 16 in GAEN, this has {}",
+            bytes.len()
+        )
+    })
 }
 
 fn read_trusted(paths: &[PathBuf]) -> Result<Vec<Trusted>, Error> {
     let read = |path: &PathBuf| -> Result<_, Error> {
-        let pem = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let key = VerificationKey::from_pem(&pem);
+        let key = VerificationKey::from_pem(&read_text(path)?);
         Ok(Trusted {
             name: path.display().to_string(),
             key: key.map_err(|e| format!("{}: {e}", path.display()))?,
@@ -95,11 +132,19 @@ fn read_trusted(paths: &[PathBuf]) -> Result<Vec<Trusted>, Error> {
     paths.iter().map(read).collect()
 }
 
-fn read_files(args: &Args, trusted: &[Trusted]) -> Result<Vec<Published>, Error> {
-    args.files
-        .iter()
-        .map(|path| read_published(path, trusted))
-        .collect()
+/// Reads a file, and says what it is.
+fn read(path: &Path, trusted: &[Trusted], args: &Args) -> File {
+    let spinner = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
+    let progress = Progress::new(spinner);
+    let file = read_published(path, trusted, args.allow_unsigned);
+    drop(progress);
+    let file = file.map_err(|e| e.to_string());
+    match &file {
+        Ok(file) if !args.json => print_file(file),
+        Ok(_) => {}
+        Err(why) => warn(&format!("not read: {why}")),
+    }
+    file
 }
 
 fn print_file(file: &Published) {
@@ -108,21 +153,20 @@ fn print_file(file: &Published) {
         Trust::Unsigned => "unsigned".to_owned(),
         Trust::Refused(why) => format!("NOT VERIFIED: {why}"),
     };
-    println!(
+    say!(
         "{}: {}, {trust}",
         file.path.display(),
         count(file.keys.len(), "key")
     );
 }
 
-/// Every key and time that gives the identifier `hex`.
-fn find(hex: &str, files: &[Published]) -> Result<Vec<String>, Error> {
-    let wanted = HEX.decode(hex.as_bytes())?;
+/// Every key and time that gives the identifier `id`.
+fn find(id: EphemeralId, files: &[&Published]) -> Vec<String> {
     let mut places = Vec::new();
     for file in files {
         for (index, key) in file.keys.iter().enumerate() {
             key.for_each_candidate(|candidate| {
-                if candidate.id.as_bytes() == wanted {
+                if candidate.id == id {
                     places.push(format!(
                         "{} key {index}, advertised from {}",
                         file.path.display(),
@@ -132,61 +176,66 @@ fn find(hex: &str, files: &[Published]) -> Result<Vec<String>, Error> {
             });
         }
     }
-    Ok(places)
+    places
 }
 
-fn match_files(args: &Args, files: &[Published]) -> Result<Vec<Exposure>, Error> {
+fn match_files(args: &Args, files: &[&Published]) -> Result<Vec<Exposure>, Error> {
     let matcher = Matcher::from_log(MatchConfig::default(), &args.log.reader()?)?;
     for damage in matcher.damage() {
-        eprintln!("warning: {damage}; what it held could not be matched");
+        warn(&format!(
+            "warning: {damage}; what it held could not be matched"
+        ));
     }
-    let believed = |file: &&Published| !matches!(file.trust, Trust::Refused(_));
     let keys: Vec<&PublishedKey> = files
         .iter()
-        .filter(believed)
+        .filter(|file| file.is_believed())
         .flat_map(|file| &file.keys)
         .collect();
     let style = ProgressStyle::with_template("matching {bar:40} {pos}/{len} keys")?;
-    let bar = ProgressBar::new(keys.len() as u64).with_style(style);
-    let exposures = matcher.exposures(bar.wrap_iter(keys.iter().copied()));
-    bar.finish_and_clear();
+    let progress = Progress::new(ProgressBar::new(keys.len() as u64).with_style(style));
+    let exposures = matcher.exposures(progress.bar().wrap_iter(keys.iter().copied()));
+    drop(progress);
     if !args.json {
-        println!(
+        say!(
             "\n{} against {}: {}",
             count(keys.len(), "key"),
             count(matcher.sighting_count(), "sighting"),
             count(exposures.len(), "exposure")
         );
         for exposure in &exposures {
-            println!("\n{exposure}\n    |{}|", picture(exposure));
+            say!("\n{exposure}\n    |{}|", picture(exposure));
         }
     }
     Ok(exposures)
 }
 
 fn report(
-    files: &[Published],
+    args: &Args,
+    files: &[File],
     found: Option<&[String]>,
     exposures: Option<&[Exposure]>,
 ) -> serde_json::Value {
-    let files: Vec<_> = files
-        .iter()
-        .map(|file| {
-            let (verified, detail) = match &file.trust {
-                Trust::Signed(by) => (Some(true), by.as_str()),
-                Trust::Unsigned => (None, "unsigned"),
-                Trust::Refused(why) => (Some(false), why.as_str()),
-            };
-            json!({
-                "file": file.path.display().to_string(),
-                "keys": file.keys.len(),
-                "verified": verified,
-                "detail": detail,
-            })
-        })
-        .collect();
+    let files: Vec<_> = args.files.iter().zip(files).map(file_json).collect();
     let exposures = exposures.map(|list| list.iter().map(exposure_json).collect::<Vec<_>>());
     json!({ "files": files, "identifier_found": found, "exposures": exposures })
+}
+
+fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
+    let (keys, verified, detail) = match file {
+        Ok(file) => match &file.trust {
+            Trust::Signed(by) => (Some(file.keys.len()), Some(true), by.as_str()),
+            Trust::Unsigned => (Some(file.keys.len()), None, "unsigned"),
+            Trust::Refused(why) => (Some(file.keys.len()), Some(false), why.as_str()),
+        },
+        Err(why) => (None, Some(false), why.as_str()),
+    };
+    json!({
+        "file": path.display().to_string(),
+        "read": file.is_ok(),
+        "keys": keys,
+        "verified": verified,
+        "detail": detail,
+    })
 }
 
 fn exposure_json(exposure: &Exposure) -> serde_json::Value {

@@ -13,15 +13,22 @@ use truyvet::protocol::bluezone::{DailyKey, SLOT_LENGTH};
 use truyvet::protocol::gaen::{Config, Metadata, ROLLING_PERIOD, TemporaryExposureKey};
 use truyvet::time::{IntervalNumber, UtcDay};
 
-use support::{Error, LogArgs, now};
+use support::{Error, LogArgs, now, say};
 
 #[derive(Parser)]
 #[command(
     about = "Print a day's identifiers, to compare with another implementation",
-    after_help = "Examples:\n  \
-        keys --protocol bluezone --own                   this device's identifiers of today\n  \
-        keys --protocol gaen --daily-key 75c734c6dd1a782de7a965da5eb93125 --day 2020-04-02\n  \
-        keys --protocol bluezone --daily-key 000102…1f --day 2020-08-08\n\n\
+    after_help = "Examples, to be typed in the checkout:\n\n  \
+        cargo run --release --example keys -- --day 2020-08-08\n      \
+        Bluezone's identifiers of a day, from the key of this project's test vectors\n  \
+        cargo run --release --example keys -- --daily-key \
+        101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f\n      \
+        the same of today, from a key of your own\n  \
+        cargo run --release --example keys -- --protocol gaen \
+        --daily-key 75c734c6dd1a782de7a965da5eb93125 --day 2020-04-02\n      \
+        GAEN's identifiers and metadata, from a TEK\n  \
+        cargo run --release --example keys -- --own\n      \
+        this device's own of today, once trace has advertised\n\n\
         Without --own and --daily-key, the key of the published test vectors is used."
 )]
 struct Args {
@@ -72,7 +79,8 @@ fn keys(args: &Args) -> Result<(), Error> {
             &mut out,
         ),
     }?;
-    support::print(&out)
+    say!("{}", out.trim_end());
+    Ok(())
 }
 
 fn own(args: &Args, day: UtcDay, out: &mut String) -> Result<(), Error> {
@@ -154,7 +162,11 @@ fn gaen(hex: &str, day: UtcDay, out: &mut String) -> Result<(), Error> {
 fn bytes<const N: usize>(hex: &str) -> Result<[u8; N], Error> {
     let bytes = HEX.decode(hex.as_bytes())?;
     let len = bytes.len();
-    bytes
-        .try_into()
-        .map_err(|_| format!("expected a key of {N} bytes, got {len}").into())
+    bytes.try_into().map_err(|_| {
+        format!(
+            "expected a key of {N} bytes, {} hexadecimal digits; got {len} bytes",
+            2 * N
+        )
+        .into()
+    })
 }

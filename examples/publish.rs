@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, Write};
+use std::io::{BufRead, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,15 +11,13 @@ use clap::Parser;
 use truyvet::EncounterLog;
 use truyvet::entropy::SystemEntropy;
 use truyvet::log::KeyFile;
-use truyvet::protocol::PublishedKey;
-use truyvet::protocol::bluezone::PublishedEntry;
-use truyvet::protocol::gaen::DiagnosisKey;
+use truyvet::protocol::{OwnKey, ProtocolKind, PublishedKey};
 use truyvet::publication::bluezone_json;
 use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::UtcDay;
 
-use support::{Error, LogArgs, count, now};
+use support::{Error, LogArgs, count, now, say};
 
 #[derive(Parser)]
 #[command(
@@ -29,10 +27,13 @@ use support::{Error, LogArgs, count, now};
         there are keys for.\n\n\
         Who has these files knows where this device was heard on those days. Today's key is never \
         advertised again; the rest of today gets a new one. Nothing is sent anywhere.",
-    after_help = "Examples:\n  \
-        publish                                          today's keys, after asking\n  \
-        publish --from 2026-11-20 --to 2026-11-22 --yes  three days' keys\n  \
-        publish --out to-authority --signing-key authority.key"
+    after_help = "Examples, to be typed in the checkout, once trace has advertised:\n\n  \
+        cargo run --release --example publish\n      \
+        today's keys, after asking\n  \
+        cargo run --release --example publish -- --from 2026-11-20 --to 2026-11-22 --yes\n      \
+        three days' keys, without asking\n  \
+        cargo run --release --example publish -- --out to-authority --signing-key authority.pem\n      \
+        into a directory, signed with a key that is kept; its public half is authority.pub.pem"
 )]
 struct Args {
     #[command(flatten)]
@@ -46,8 +47,8 @@ struct Args {
     /// Where the files go
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// The authority's signing key (PKCS#8 PEM); made, with its public key beside it, if it is not
-    /// there
+    /// The authority's signing key (PKCS#8 PEM); made if it is not there. Its public half stands
+    /// beside it and ends in .pub.pem
     #[arg(long, value_name = "FILE", default_value = "authority.key")]
     signing_key: PathBuf,
     /// The region named in the export
@@ -65,93 +66,155 @@ fn main() -> ExitCode {
 fn publish(args: &Args) -> Result<(), Error> {
     let today = now().utc_day();
     let (from, to) = (args.from.unwrap_or(today), args.to.unwrap_or(today));
+    if from > to {
+        return Err(format!("the first day, {from}, is after the last, {to}").into());
+    }
+    // Read first: only what is a log already is opened to be written to.
+    args.log.reader()?;
     let mut log = EncounterLog::open(&args.log.log, &KeyFile::open(&args.log.key)?)?;
     let keys = log.own_keys()?;
-    let chosen = keys
+    let chosen: Vec<ProtocolKind> = keys
         .iter()
         .filter(|key| (from..=to).contains(&key.day()))
-        .count();
-    if chosen == 0 {
+        .map(OwnKey::protocol)
+        .collect();
+    if chosen.is_empty() {
         return Err(format!("this device has no own keys from {from} to {to}").into());
     }
-    println!("{} from {from} to {to}.", count(chosen, "own key"));
+    say!("{} from {from} to {to}.", count(chosen.len(), "own key"));
     if !args.yes && !consent()? {
-        println!("Nothing was given out.");
+        say!("Nothing was given out.");
         return Ok(());
     }
-    let (mut entries, mut diagnosis_keys) = (Vec::new(), Vec::new());
-    for key in log.release_own_keys(now(), from, to)? {
-        match key {
-            PublishedKey::Bluezone(entry) => entries.push(entry),
-            PublishedKey::Gaen(key) => diagnosis_keys.push(key),
-            _ => {}
+    // All that may fail goes first, for a key that was given out cannot be taken back.
+    let files = Files::prepare(args, &chosen)?;
+    let released = log.release_own_keys(now(), from, to)?;
+    let options = ExportOptions::new(&args.region, from.start(), to.end());
+    files.write(released, options)
+}
+
+/// Where the released keys go.
+struct Files {
+    bluezone: PathBuf,
+    gaen: PathBuf,
+    /// The signing key and its public half's file, if there is something to sign.
+    authority: Option<(SigningKey, PathBuf)>,
+}
+
+impl Files {
+    fn prepare(args: &Args, chosen: &[ProtocolKind]) -> Result<Self, Error> {
+        fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
+        let files = Self {
+            bluezone: args.out.join("published.json"),
+            gaen: args.out.join("published.zip"),
+            authority: match chosen.contains(&ProtocolKind::Gaen) {
+                true => Some(signing_key(&args.signing_key)?),
+                false => None,
+            },
+        };
+        refuse_if_there(&files.bluezone)?;
+        refuse_if_there(&files.gaen)?;
+        Ok(files)
+    }
+
+    fn write(self, released: Vec<PublishedKey>, options: ExportOptions) -> Result<(), Error> {
+        let (mut entries, mut diagnosis_keys) = (Vec::new(), Vec::new());
+        for key in released {
+            match key {
+                PublishedKey::Bluezone(entry) => entries.push(entry),
+                PublishedKey::Gaen(key) => diagnosis_keys.push(key),
+                _ => {}
+            }
         }
+        if !entries.is_empty() {
+            let list = bluezone_json::write(&entries);
+            write_new(&self.bluezone, list.as_bytes(), false)?;
+            say!(
+                "{}: {}; match it with: check {0}",
+                self.bluezone.display(),
+                count(entries.len(), "entry")
+            );
+        }
+        if let (Some((key, public)), false) = (self.authority, diagnosis_keys.is_empty()) {
+            let real = count(diagnosis_keys.len(), "key");
+            let writer = ExportWriter::new(options).keys(diagnosis_keys);
+            let zip = writer.write(&[&key], &mut SystemEntropy)?;
+            write_new(&self.gaen, &zip, false)?;
+            say!(
+                "{}: {real} among padding; match it with: check --trust {} {0}",
+                self.gaen.display(),
+                public.display()
+            );
+        }
+        Ok(())
     }
-    fs::create_dir_all(&args.out)?;
-    if !entries.is_empty() {
-        write_bluezone(&args.out, &entries)?;
-    }
-    if !diagnosis_keys.is_empty() {
-        write_gaen(args, diagnosis_keys, from, to)?;
-    }
-    Ok(())
 }
 
 fn consent() -> Result<bool, Error> {
-    print!(
+    support::print(format_args!(
         "Who has them knows where this device was heard on those days. Give them out? (yes/no) "
-    );
-    std::io::stdout().flush()?;
+    ));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim() == "yes")
 }
 
-fn write_bluezone(out: &Path, entries: &[PublishedEntry]) -> Result<(), Error> {
-    let path = out.join("published.json");
-    fs::write(&path, bluezone_json::write(entries))?;
-    println!(
-        "{}: {} entries; match it with: check {0}",
-        path.display(),
-        entries.len()
-    );
-    Ok(())
-}
-
-fn write_gaen(args: &Args, keys: Vec<DiagnosisKey>, from: UtcDay, to: UtcDay) -> Result<(), Error> {
-    let (authority, public) = signing_key(&args.signing_key)?;
-    let real = count(keys.len(), "key");
-    let zip = ExportWriter::new(ExportOptions::new(&args.region, from.start(), to.end()))
-        .keys(keys)
-        .write(&[&authority], &mut SystemEntropy)?;
-    let path = args.out.join("published.zip");
-    fs::write(&path, zip)?;
-    println!(
-        "{}: {real} among padding; match it with: check --trust {} {0}",
-        path.display(),
-        public.display()
-    );
-    Ok(())
-}
-
 /// The key in `path`, made if it is not there, and where its public half is.
 fn signing_key(path: &Path) -> Result<(SigningKey, PathBuf), Error> {
-    let public = path.with_extension("pem");
+    let public = path.with_extension("pub.pem");
+    if public == path {
+        return Err(format!("{}: not a file's name", path.display()).into());
+    }
     let key = match fs::read_to_string(path) {
-        Ok(pem) => SigningKey::from_pkcs8_pem(&pem)?,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+        Ok(pem) => {
+            SigningKey::from_pkcs8_pem(&pem).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            refuse_if_there(&public)?;
             let key = SigningKey::generate()?;
-            let mut options = fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            options
-                .open(path)?
-                .write_all(key.to_pkcs8_pem().as_bytes())?;
-            fs::write(&public, key.verification_key().to_pem())?;
+            write_new(path, key.to_pkcs8_pem().as_bytes(), true)?;
             key
         }
         Err(e) => return Err(format!("{}: {e}", path.display()).into()),
     };
+    let pem = key.verification_key().to_pem();
+    match fs::read_to_string(&public) {
+        Ok(there) if there == pem => {}
+        Err(e) if e.kind() == ErrorKind::NotFound => write_new(&public, pem.as_bytes(), false)?,
+        Ok(_) => {
+            return Err(format!(
+                "{} is not the public half of {}: move it away, and it is made anew",
+                public.display(),
+                path.display()
+            )
+            .into());
+        }
+        Err(e) => return Err(format!("{}: {e}", public.display()).into()),
+    }
     Ok((key.named(KeyName::new("452", "v1")), public))
+}
+
+fn refuse_if_there(path: &Path) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(format!(
+            "{} is there already, and is not overwritten: move it away, or choose another name",
+            path.display()
+        )
+        .into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes a file that is not there yet; a secret one is its owner's alone to read.
+fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), Error> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    written.map_err(|e| format!("{}: {e}", path.display()).into())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A module may use only what stands before it. `tracer` and `engine` stand last but for the shop
@@ -80,6 +81,10 @@ fn arrows_point_down() {
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"))
         {
+            // A group would hide what it uses from what follows.
+            if line.contains("crate::{") || line.trim_end().ends_with("crate::") {
+                wrong.push(format!("{}: crate::{{…}}: one use a room", path.display()));
+            }
             for used in line.split("crate::").skip(1) {
                 let used = used
                     .split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -140,30 +145,14 @@ fn files_fit_into_a_head_and_functions_on_a_screen() {
                     text.lines().count()
                 ));
             }
-            let mut begun = None;
-            for (number, line) in text.lines().enumerate() {
-                let indent = line.len() - line.trim_start().len();
-                let word = line.trim_start();
-                if begun.is_none()
-                    && !word.starts_with("//")
-                    && is_function(word)
-                    && !word.ends_with(';')
-                {
-                    begun = Some((number, indent));
-                }
-                if let Some((start, depth)) = begun
-                    && indent == depth
-                    && (word == "}" || word.ends_with("{}"))
-                {
-                    if number - start > FUNCTION_LINES_MAX {
-                        long.push(format!(
-                            "{}:{}: {} lines",
-                            path.display(),
-                            start + 1,
-                            number - start
-                        ));
-                    }
-                    begun = None;
+            for function in functions(&text) {
+                if function.len() > FUNCTION_LINES_MAX {
+                    long.push(format!(
+                        "{}:{}: {} lines",
+                        path.display(),
+                        function.start + 1,
+                        function.len()
+                    ));
                 }
             }
         }
@@ -171,17 +160,83 @@ fn files_fit_into_a_head_and_functions_on_a_screen() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
+/// The first and the last line of each function that is in no other one, counted from 0.
+fn functions(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut begun = None;
+    for (number, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let word = line.trim_start();
+        if begun.is_none() && is_function(word) && !word.ends_with(';') {
+            begun = Some((number, indent));
+        }
+        // As rustfmt has it: a function ends where a brace stands as deep as it began, or in the
+        // line in which it began.
+        if let Some((start, depth)) = begun
+            && indent == depth
+            && (word == "}" || word.ends_with("{}") || (number == start && word.ends_with('}')))
+        {
+            found.push(start..number);
+            begun = None;
+        }
+    }
+    found
+}
+
+/// Whether `line` begins a function: whatever stands before `fn` are its qualifiers.
 fn is_function(line: &str) -> bool {
-    [
-        "fn ",
-        "pub fn ",
-        "pub(crate) fn ",
-        "pub(super) fn ",
-        "async fn ",
-        "pub async fn ",
-        "const fn ",
-        "pub const fn ",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
+    let mut words = line.split_whitespace();
+    words.any(|word| word == "fn")
+        && line
+            .split_whitespace()
+            .take_while(|word| *word != "fn")
+            .all(is_qualifier)
+}
+
+fn is_qualifier(word: &str) -> bool {
+    ["pub", "const", "async", "unsafe", "extern", "default", "in"].contains(&word)
+        || word.starts_with("pub(")
+        // What `in` names, and the name of an ABI.
+        || word.ends_with(')')
+        || word.starts_with('"')
+}
+
+#[test]
+fn every_kind_of_function_is_seen() {
+    for line in [
+        "fn a() {",
+        "pub fn a() {",
+        "pub(super) async fn run(",
+        "pub(in crate::log) const unsafe fn a() {",
+        "pub unsafe extern \"C\" fn a() {",
+        "const fn a<T>() -> T {",
+    ] {
+        assert!(is_function(line), "{line}");
+    }
+    for line in [
+        "// a fn",
+        "let f: fn() = g;",
+        "type F = fn (u8);",
+        "fns()",
+        "f(|fn_name| 0)",
+    ] {
+        assert!(!is_function(line), "{line}");
+    }
+}
+
+#[test]
+fn the_walker_sees_the_tracers_loop() {
+    let path = root().join("src/tracer/shell.rs");
+    let text = fs::read_to_string(path).unwrap();
+    let found = functions(&text);
+    let run = found
+        .iter()
+        .find(|function| {
+            text.lines()
+                .nth(function.start)
+                .unwrap()
+                .contains("fn run(")
+        })
+        .unwrap();
+    assert!(run.len() > 10, "{} lines", run.len());
 }

@@ -1,9 +1,12 @@
 //! What the examples share: where the log is, and published files of any kind.
 
-#![allow(dead_code, reason = "each example uses a part")]
+#![allow(dead_code, unused_imports, reason = "each example uses a part")]
+
+mod output;
+mod progress;
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +18,9 @@ use truyvet::publication::gaen_export::{self, ExportError, UnverifiedExport};
 use truyvet::publication::signature::VerificationKey;
 use truyvet::time::{Clock, SystemClock, Timestamp};
 
+pub(crate) use output::{is_closed, print, print_line, say};
+pub(crate) use progress::Progress;
+
 pub(crate) type Error = Box<dyn std::error::Error>;
 
 /// Where the log is and where its key.
@@ -23,7 +29,7 @@ pub(crate) struct LogArgs {
     /// The log's directory
     #[arg(long, value_name = "DIR", default_value = "truyvet-log")]
     pub(crate) log: PathBuf,
-    /// The file with the log's key; made with a fresh key if it is not there
+    /// The file with the log's key; trace makes it and the log if they are not there
     #[arg(long, value_name = "FILE", default_value = "truyvet-log.key")]
     pub(crate) key: PathBuf,
 }
@@ -38,31 +44,36 @@ pub(crate) fn now() -> Timestamp {
     SystemClock::default().now().wall
 }
 
-/// Runs an example: an error becomes one line and exit status 1, a reader of our output that has
-/// seen enough is no error.
+/// Turns the result of an example into its exit status: an error becomes one line and status 1, a
+/// reader of our output that has seen enough is no error.
 pub(crate) fn run(result: Result<(), Error>) -> ExitCode {
-    match result {
+    match result.and_then(|()| Ok(output::failure()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            warn(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints `text` as a whole.
-pub(crate) fn print(text: &str) -> Result<(), Error> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // `| head` has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+/// A line beside the output, for a person.
+pub(crate) fn warn(text: &str) {
+    // Nobody is there to be told if this fails.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// `1 key`, `2 keys`.
+/// The text in the file at `path`.
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()).into())
+}
+
+/// `1 key`, `2 keys`, `1 entry`, `2 entries`.
 pub(crate) fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    match (number, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) if !what.ends_with("ey") => format!("{number} {stem}ies"),
+        _ => format!("{number} {what}s"),
+    }
 }
 
 /// An authority's public key, and the file it is from.
@@ -78,18 +89,31 @@ pub(crate) struct Published {
     pub(crate) trust: Trust,
 }
 
+impl Published {
+    /// Whether its keys may be matched.
+    pub(crate) fn is_believed(&self) -> bool {
+        !matches!(self.trust, Trust::Refused(_))
+    }
+}
+
 /// Who vouches for a file.
 pub(crate) enum Trust {
     /// A signature holds, by this key.
     Signed(String),
-    /// The format has no signature: whoever gave the file vouches for it.
+    /// There is no signature: whoever gave the file vouches for it.
     Unsigned,
-    /// There is a signature, and it does not hold.
+    /// There should be a signature that holds, and is none.
     Refused(String),
 }
 
-/// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is.
-pub(crate) fn read_published(path: &Path, trusted: &[Trusted]) -> Result<Published, Error> {
+/// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is. A Bluezone list has no
+/// signature by its format; a bare export.bin has lost its own, and is believed only if
+/// `allow_unsigned`.
+pub(crate) fn read_published(
+    path: &Path,
+    trusted: &[Trusted],
+    allow_unsigned: bool,
+) -> Result<Published, Error> {
     let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let (keys, trust) = if bytes.starts_with(b"PK") {
@@ -97,7 +121,13 @@ pub(crate) fn read_published(path: &Path, trusted: &[Trusted]) -> Result<Publish
         verified(&unverified, trusted).map_err(|e| failed(&e))?
     } else if bytes.starts_with(gaen_export::HEADER) {
         let export = gaen_export::parse_unsigned_bin(&bytes).map_err(|e| failed(&e))?;
-        (export.into_published_keys(), Trust::Unsigned)
+        let trust = match allow_unsigned {
+            true => Trust::Unsigned,
+            false => Trust::Refused(
+                "a bare export.bin has no signature; --allow-unsigned uses it all the same".into(),
+            ),
+        };
+        (export.into_published_keys(), trust)
     } else {
         let entries = bluezone_json::parse(&bytes).map_err(|e| failed(&e))?;
         let keys = entries.into_iter().map(PublishedKey::Bluezone).collect();

@@ -8,7 +8,7 @@ use truyvet::Event;
 use truyvet::engine::NeighbourId;
 use truyvet::time::Timestamp;
 
-use crate::support::bar;
+use crate::support::{bar, count, say};
 
 /// A contact is shown as growing every so many minutes.
 const GROWTH_SHOWN_MIN: u64 = 5;
@@ -40,7 +40,7 @@ impl Display {
     pub(crate) fn progress(&self, elapsed: Duration) {
         if let Some(bar) = &self.bar {
             bar.set_position(elapsed.as_secs());
-            bar.set_message(format!("{} neighbours", self.shown_min.len()));
+            bar.set_message(count(self.shown_min.len(), "neighbour"));
         }
     }
 
@@ -52,8 +52,8 @@ impl Display {
 
     pub(crate) fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| say!("{text}")),
+            None => say!("{text}"),
         }
     }
 
@@ -118,7 +118,11 @@ impl Display {
             Event::ClockJumped { by_ms } => {
                 Some(format!("! the clock jumped by {} s", by_ms / 1000))
             }
-            Event::Missed(count) => Some(format!("! {count} events not shown")),
+            Event::Missed(missed) => {
+                // Who has left meanwhile is not known: those who are near will show themselves.
+                self.shown_min.clear();
+                Some(format!("! {} not shown", count(*missed as usize, "event")))
+            }
             _ => None,
         }
     }

@@ -1,20 +1,23 @@
 //! The main job: trace contacts, and show live what is heard.
 //!
-//! On the machine's own Bluetooth it runs until Ctrl-C. On the virtual radio it brings neighbours
+//! On the machine's own Bluetooth it runs until Ctrl-C or SIGTERM. On the virtual radio it brings neighbours
 //! along, runs sped up, has one of them report an infection, and ends with the exposure found.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod display;
+mod ending;
 mod story;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use truyvet::log::KeyFile;
 use truyvet::radio::replay::Recording;
 use truyvet::radio::{Radio, RadioError};
@@ -22,16 +25,23 @@ use truyvet::time::{Clock, SimulatedClock, SystemClock};
 use truyvet::{EncounterLog, Event, Protocol, Tracer};
 
 use display::Display;
-use support::{Error, LogArgs};
+use ending::asked_to_end;
+use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
 
 #[derive(Parser)]
 #[command(
     about = "Trace contacts, and show live what is heard",
-    after_help = "Examples:\n  \
-        trace                                    this machine's Bluetooth, or a simulated one\n  \
-        trace --radio virtual --protocol gaen    a simulated crowd that speaks GAEN\n  \
-        trace --radio system --seconds 600       ten minutes of this machine's Bluetooth\n  \
-        trace --radio replay --recording FILE    a recorded file, ten times as fast"
+    after_help = "Examples, to be typed in the checkout:\n\n  \
+        cargo run --release --example trace\n      \
+        this machine's Bluetooth if it works, else a simulated crowd\n  \
+        cargo run --release --example trace -- --radio virtual --protocol gaen\n      \
+        a simulated crowd that speaks GAEN\n  \
+        cargo run --release --example trace -- --radio system --seconds 600\n      \
+        ten minutes of this machine's Bluetooth\n  \
+        cargo run --release --example trace -- --radio replay \
+        --recording examples/recordings/passer-by.jsonl\n      \
+        a recording, ten times as fast as life\n\n\
+        Ctrl-C or SIGTERM ends it in order: what was heard is stored."
 )]
 struct Args {
     /// What to hear with
@@ -92,32 +102,54 @@ impl ProtocolChoice {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    support::run(run(&Args::parse()).await)
+    let matches = Args::command().get_matches();
+    let result = match Args::from_arg_matches(&matches) {
+        Ok(args) => run(&args, &matches).await,
+        Err(error) => error.exit(),
+    };
+    support::run(result)
 }
 
-async fn run(args: &Args) -> Result<(), Error> {
-    match args.radio {
-        RadioChoice::Virtual => {
-            println!("radio: virtual, a simulated crowd");
-            story::tell(args.protocol.protocol(), args.speed).await
+async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
+    let (radio, why) = match args.radio {
+        RadioChoice::Replay => {
+            say_unused("replay", &["adapter"], matches);
+            return replay(args).await;
         }
-        RadioChoice::Replay => replay(args).await,
-        RadioChoice::System => {
-            let radio = system_radio(args).await?;
-            println!("radio: system, this machine's Bluetooth; Ctrl-C ends");
-            trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
-        }
+        RadioChoice::Virtual => (None, String::new()),
+        RadioChoice::System => (Some(system_radio(args).await?), String::new()),
         RadioChoice::Auto => match system_radio(args).await {
-            Ok(radio) => {
-                println!("radio: system, because this machine's Bluetooth works; Ctrl-C ends");
-                println!("       (nobody near? see the whole story with --radio virtual)");
-                trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
-            }
-            Err(reason) => {
-                println!("radio: virtual, a simulated crowd, because {reason}");
-                story::tell(args.protocol.protocol(), args.speed).await
-            }
+            Ok(radio) => (Some(radio), ", because it works".to_owned()),
+            Err(reason) => (None, format!(", because {reason}")),
         },
+    };
+    let Some(radio) = radio else {
+        say!("radio: virtual, a simulated crowd{why}");
+        let unused = ["log", "key", "adapter", "recording", "seconds"];
+        say_unused("virtual", &unused, matches);
+        return story::tell(args.protocol.protocol(), args.speed).await;
+    };
+    say!(
+        "radio: system, this machine's Bluetooth{why}; Ctrl-C ends, --radio virtual shows a crowd"
+    );
+    say_unused("system", &["recording", "speed"], matches);
+    trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
+}
+
+/// Says which of `options` were given in vain.
+fn say_unused(radio: &str, options: &[&str], matches: &ArgMatches) {
+    let given: Vec<String> = options
+        .iter()
+        .filter(|option| matches.value_source(option) == Some(ValueSource::CommandLine))
+        .map(|option| format!("--{option}"))
+        .collect();
+    match given.as_slice() {
+        [] => {}
+        [one] => warn(&format!("note: {one} is not used by the {radio} radio")),
+        all => warn(&format!(
+            "note: {} are not used by the {radio} radio",
+            all.join(", ")
+        )),
     }
 }
 
@@ -137,10 +169,10 @@ async fn system_radio(_: &Args) -> Result<Radio, RadioError> {
 
 async fn replay(args: &Args) -> Result<(), Error> {
     let path = args.recording.as_ref().ok_or("give --recording FILE")?;
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let recording = Recording::parse(&text)?;
+    let recording =
+        Recording::parse(&read_text(path)?).map_err(|e| format!("{}: {e}", path.display()))?;
     let speed = args.speed.unwrap_or(10);
-    println!(
+    say!(
         "radio: replay of {} from {}, {speed} times as fast",
         path.display(),
         recording.start()
@@ -162,8 +194,9 @@ async fn trace(
     clock: Arc<dyn Clock>,
     seconds: Option<u64>,
 ) -> Result<(), Error> {
+    let mut asked_to_end = pin!(asked_to_end()?);
     let log = EncounterLog::open(&args.log.log, &KeyFile::open_or_create(&args.log.key)?)?;
-    println!(
+    say!(
         "log:   {}, sealed under the key in {}",
         args.log.log.display(),
         args.log.key.display()
@@ -178,7 +211,7 @@ async fn trace(
     let began = clock.now().monotonic;
     let mut display = Display::new(seconds.map(Duration::from_secs));
     let mut tick = tokio::time::interval(Duration::from_millis(200));
-    loop {
+    while !is_closed() {
         tokio::select! {
             event = events.next() => match event {
                 Some(Event::RadioFinished) | None => break,
@@ -191,17 +224,19 @@ async fn trace(
                     break;
                 }
             }
-            _ = tokio::signal::ctrl_c() => break,
+            () = &mut asked_to_end => break,
         }
     }
-    let health = tracer.health();
-    tracer.stop().await?;
     display.finish();
+    let health = tracer.stop().await?;
     let counters = health.counters;
-    println!(
-        "heard {} frames of neighbours ({} malformed, {} of iPhones not read, {} dropped)",
-        counters.frames, counters.malformed_frames, counters.unread_frames, counters.dropped_frames
+    say!(
+        "heard {} of neighbours ({} malformed, {} of iPhones not read, {} dropped)",
+        count(counters.frames as usize, "frame"),
+        counters.malformed_frames,
+        counters.unread_frames,
+        counters.dropped_frames
     );
-    println!("match what is stored: cargo run --release --example check -- --help");
+    say!("match what is stored: cargo run --release --example check -- --help");
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! A morning in an office, simulated: four people with tracers of their own pass by, one of them is
 //! diagnosed and publishes, and this device finds out how long and how near.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use truyvet::entropy::SystemEntropy;
 use truyvet::exposure::{MatchConfig, Matcher};
-use truyvet::log::MemoryKey;
+use truyvet::log::{LogReader, MemoryKey};
 use truyvet::protocol::PublishedKey;
 use truyvet::publication::bluezone_json;
 use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
@@ -17,7 +19,8 @@ use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EncounterLog, Protocol, ProtocolKind, Tracer};
 
 use crate::display::Display;
-use crate::support::{Error, Trust, Trusted, now, picture, read_published};
+use crate::ending::asked_to_end;
+use crate::support::{Error, Trust, Trusted, count, is_closed, now, picture, read_published, say};
 
 /// How long the morning is.
 const MINUTES: u64 = 45;
@@ -64,6 +67,7 @@ struct Neighbour {
 }
 
 pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), Error> {
+    let mut asked_to_end = pin!(asked_to_end()?);
     let home = tempfile::tempdir()?;
     let speed = speed.unwrap_or(SPEED);
     // Nine in the morning of today, so that every identifier is of one day.
@@ -73,75 +77,85 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
         .saturating_add(Duration::from_secs(9 * 3_600));
     let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(start, speed));
     let air = Air::new(AirConfig::default(), Arc::clone(&clock));
-    println!("log:   in a temporary directory, sealed, and deleted at the end");
-    println!("story: {MINUTES} minutes in an office, {speed} times as fast as life, with");
-    for person in &PEOPLE {
-        let Person {
-            name,
-            minutes,
-            distance_m,
-        } = person;
-        println!(
-            "       {name} ({} min at {distance_m} m)",
-            minutes.end - minutes.start
-        );
-    }
-    println!();
+    introduce(speed);
 
     let key = MemoryKey::random()?;
     let own = air.place(0.0, 0.0);
     let log = EncounterLog::open(home.path().join("mine"), &key)?;
-    let tracer = tracer(log, &own, &air, &protocol).await?;
+    let tracer = start_tracer(log, &own, &air, &protocol).await?;
     let mut neighbours = Vec::new();
     for (index, _) in PEOPLE.iter().enumerate() {
         let device = air.place(AWAY * (index as f64 + 1.0), AWAY);
         let log = EncounterLog::open(home.path().join(format!("neighbour-{index}")), &key)?;
-        let tracer = crate::story::tracer(log, &device, &air, &protocol).await?;
+        let tracer = start_tracer(log, &device, &air, &protocol).await?;
         neighbours.push(Neighbour { device, tracer });
     }
-    live(&tracer, &neighbours, clock.as_ref()).await;
+    let whole = live(&tracer, &neighbours, clock.as_ref(), asked_to_end.as_mut()).await;
 
     let today = start.utc_day();
     let mut published = Vec::new();
     for (index, neighbour) in neighbours.into_iter().enumerate() {
-        if index == PATIENT {
+        if index == PATIENT && whole {
             published = neighbour.tracer.release(today, today).await?;
         }
         neighbour.tracer.stop().await?;
     }
     let reader = tracer.log_reader();
     tracer.stop().await?;
+    if !whole {
+        say!("Ended before the morning was over.");
+        return Ok(());
+    }
 
-    println!("\nIn the evening one of them tests positive, and consents to publish today's key.");
+    say!("\nIn the evening one of them tests positive, and consents to publish today's key.");
     let (file, trusted) = publish(home.path(), protocol.kind(), published, start)?;
-    let read = read_published(&file, &trusted)?;
+    find_out(&file, &trusted, &reader)
+}
+
+/// Says who will be near, and how long.
+fn introduce(speed: u32) {
+    say!("log:   in a temporary directory, sealed, and deleted at the end");
+    say!("story: {MINUTES} minutes in an office, {speed} times as fast as life, with");
+    for person in &PEOPLE {
+        let Person {
+            name,
+            minutes,
+            distance_m,
+        } = person;
+        say!(
+            "       {name} ({} min at {distance_m} m)",
+            minutes.end - minutes.start
+        );
+    }
+    say!();
+}
+
+/// What this device does with the published file.
+fn find_out(file: &Path, trusted: &[Trusted], log: &LogReader) -> Result<(), Error> {
+    let read = read_published(file, trusted, false)?;
     match &read.trust {
-        Trust::Signed(by) => println!(
-            "The authority's file: {} keys, signed by {by}: verified.",
-            read.keys.len()
+        Trust::Signed(by) => say!(
+            "The authority's file: {}, signed by {by}: verified.",
+            count(read.keys.len(), "key")
         ),
-        Trust::Unsigned => println!("The authority's list: {} entry.", read.keys.len()),
+        Trust::Unsigned => say!("The authority's list: {}.", count(read.keys.len(), "entry")),
         Trust::Refused(why) => return Err(why.clone().into()),
     }
-    let matcher = Matcher::from_log(MatchConfig::default(), &reader)?;
+    let matcher = Matcher::from_log(MatchConfig::default(), log)?;
     let exposures = matcher.exposures(&read.keys);
-    println!(
-        "Matched on this device, against {} sightings: {}\n",
-        matcher.sighting_count(),
-        match exposures.len() {
-            0 => "no exposure.".to_owned(),
-            1 => "one exposure.".to_owned(),
-            n => format!("{n} exposures."),
-        }
+    say!(
+        "Matched on this device, against {}: {}.\n",
+        count(matcher.sighting_count(), "sighting"),
+        count(exposures.len(), "exposure")
     );
     for exposure in &exposures {
-        println!("{exposure}\n\n    |{}| a bar a minute\n", picture(exposure));
+        say!("{exposure}\n\n    |{}| a bar a minute\n", picture(exposure));
     }
-    println!("Nothing left this device: the file came in, the answer stays here.");
+    say!("Nothing left this device: the file came in, the answer stays here.");
     Ok(())
 }
 
-async fn tracer(
+async fn start_tracer(
     log: EncounterLog,
     device: &AirDevice,
     air: &Air,
@@ -153,33 +167,38 @@ async fn tracer(
     Ok(builder.start().await?)
 }
 
-/// Lets the morning pass: moves people, shows events.
-async fn live(tracer: &Tracer, neighbours: &[Neighbour], clock: &dyn Clock) {
+/// Lets the morning pass: moves people, shows events. Tells whether it passed to its end.
+async fn live(
+    tracer: &Tracer,
+    neighbours: &[Neighbour],
+    clock: &dyn Clock,
+    mut asked_to_end: Pin<&mut impl Future<Output = ()>>,
+) -> bool {
     let length = Duration::from_secs(MINUTES * 60);
     let mut display = Display::new(Some(length));
     let mut events = tracer.events();
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let mut minute = None;
-    loop {
+    let mut elapsed = Duration::ZERO;
+    while elapsed < length && !is_closed() {
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => display.event(clock.now().wall, &event),
                 None => break,
             },
             _ = tick.tick() => {
-                let elapsed = clock.now().monotonic;
+                elapsed = clock.now().monotonic;
                 display.progress(elapsed);
-                if elapsed >= length {
-                    break;
-                }
                 let this_minute = elapsed.as_secs() / 60;
                 if minute.replace(this_minute) != Some(this_minute) {
                     place_people(neighbours, this_minute);
                 }
             }
+            () = &mut asked_to_end => break,
         }
     }
     display.finish();
+    elapsed >= length
 }
 
 fn place_people(neighbours: &[Neighbour], minute: u64) {

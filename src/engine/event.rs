@@ -15,7 +15,8 @@ pub struct NeighbourId(pub(super) u64);
 
 impl fmt::Display for NeighbourId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        // As a whole, so that a width aligns it.
+        f.pad(&format!("#{}", self.0))
     }
 }
 
