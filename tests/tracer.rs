@@ -332,7 +332,7 @@ impl Scanner for Fragile {
 }
 
 impl Advertiser for Fragile {
-    async fn advertise(&mut self, _: &Advertisement) -> Result<(), RadioError> {
+    async fn advertise(&mut self, _: &Advertisement, _: Duration) -> Result<(), RadioError> {
         self.result(true)
     }
 

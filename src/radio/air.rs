@@ -80,14 +80,25 @@ struct World {
     config: AirConfig,
     random: Random,
     devices: Vec<Device>,
-    /// Whether a task keeps the air up to date.
-    driven: bool,
+    /// Held by the task that keeps the air up to date: it is gone with the task, and that with its
+    /// runtime.
+    driver: Weak<Driver>,
 }
+
+struct Driver;
 
 struct Device {
     position_m: (f64, f64),
-    advertising: Option<(Advertisement, Duration)>,
+    advertising: Option<Sending>,
     listening: Option<(Filter, RadioSink)>,
+}
+
+/// What a device sends; times are of the monotonic clock.
+#[derive(Clone, Copy)]
+struct Sending {
+    frame: Advertisement,
+    next: Duration,
+    end: Option<Duration>,
 }
 
 impl Air {
@@ -97,7 +108,7 @@ impl Air {
             random: Random(config.seed),
             config,
             devices: Vec::new(),
-            driven: false,
+            driver: Weak::new(),
         };
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -131,15 +142,20 @@ impl Air {
     }
 
     fn drive(&self) {
-        if std::mem::replace(&mut lock(&self.world).driven, true) {
-            return;
+        let driver = Arc::new(Driver);
+        {
+            let mut world = lock(&self.world);
+            if world.driver.strong_count() > 0 {
+                return;
+            }
+            world.driver = Arc::downgrade(&driver);
         }
         let (world, clock) = (Arc::downgrade(&self.world), Arc::clone(&self.clock));
-        tokio::spawn(keep_up_to_date(world, clock));
+        tokio::spawn(keep_up_to_date(world, clock, driver));
     }
 }
 
-async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>) {
+async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>, _driver: Arc<Driver>) {
     loop {
         sleep_until(clock.as_ref(), clock.now().monotonic.saturating_add(STEP)).await;
         let Some(world) = world.upgrade() else {
@@ -152,7 +168,7 @@ async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>) {
             .iter()
             .all(|device| device.listening.is_none())
         {
-            world.driven = false;
+            world.driver = Weak::new();
             return;
         }
     }
@@ -194,9 +210,15 @@ impl AirDevice {
 
     /// Sends `frame` again and again, until told `None`.
     pub fn send(&self, frame: Option<Advertisement>) {
+        self.send_until(frame, None);
+    }
+
+    fn send_until(&self, frame: Option<Advertisement>, end: Option<Duration>) {
         self.air.catch_up();
-        let now = self.air.clock.now().monotonic;
-        self.with(|device| device.advertising = frame.map(|frame| (frame, now)));
+        let next = self.air.clock.now().monotonic;
+        self.with(|device| {
+            device.advertising = frame.map(|frame| Sending { frame, next, end });
+        });
     }
 
     fn with(&self, change: impl FnOnce(&mut Device)) {
@@ -224,8 +246,13 @@ impl Scanner for AirScanner {
 struct AirAdvertiser(AirDevice);
 
 impl Advertiser for AirAdvertiser {
-    async fn advertise(&mut self, frame: &Advertisement) -> Result<(), RadioError> {
-        self.0.send(Some(*frame));
+    async fn advertise(
+        &mut self,
+        frame: &Advertisement,
+        lifetime: Duration,
+    ) -> Result<(), RadioError> {
+        let end = self.0.air.clock.now().monotonic.saturating_add(lifetime);
+        self.0.send_until(Some(*frame), Some(end));
         Ok(())
     }
 
@@ -251,21 +278,24 @@ impl World {
                 .iter()
                 .enumerate()
                 .filter_map(|(index, device)| {
-                    let (frame, at) = device.advertising?;
-                    (at <= now.monotonic).then_some((at, index, frame))
+                    let sending = device.advertising?;
+                    let at = sending.next;
+                    let ended = sending.end.is_some_and(|end| end <= at);
+                    (at <= now.monotonic && !ended).then_some((at, index, sending))
                 });
-            let Some((at, from, frame)) = due.min_by_key(|(at, index, _)| (*at, *index)) else {
+            let Some((at, from, sending)) = due.min_by_key(|(at, index, _)| (*at, *index)) else {
                 return;
             };
             let moment = Moment {
                 wall: now.wall.saturating_sub(now.monotonic.saturating_sub(at)),
                 monotonic: at,
             };
-            self.deliver(moment, from, frame);
+            self.deliver(moment, from, sending.frame);
             let jitter = Duration::from_secs_f64(self.random.uniform() * 0.010);
             let interval = self.config.interval.max(Duration::from_millis(20));
             if let Some(Device { advertising, .. }) = self.devices.get_mut(from) {
-                *advertising = Some((frame, at.saturating_add(interval + jitter)));
+                let next = at.saturating_add(interval + jitter);
+                *advertising = Some(Sending { next, ..sending });
             }
         }
     }
@@ -325,7 +355,7 @@ mod tests {
     use super::*;
     use crate::protocol::Protocol;
     use crate::radio::RadioEvent;
-    use crate::time::{ManualClock, Timestamp};
+    use crate::time::{ManualClock, SystemClock, Timestamp};
 
     fn frame() -> Advertisement {
         let mut frame = Advertisement::new();
@@ -391,6 +421,51 @@ mod tests {
         };
         let share = hear(lossy, 1.0, 1_000).len() as f64 / hear(quiet(), 1.0, 1_000).len() as f64;
         assert!((0.88..0.92).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn an_identifier_is_not_sent_beyond_its_end() {
+        let clock = ManualClock::new(Timestamp::from_unix_seconds(1_596_844_800));
+        let air = Air::new(quiet(), Arc::new(clock.clone()));
+        let (sender, listener) = (air.place(0.0, 0.0), air.place(1.0, 0.0));
+        let (sink, mut events) = RadioSink::new(air.clock(), 1_000);
+        listener.listen(Some((Filter::of(&[Protocol::bluezone()]), sink)));
+        let mut advertiser = AirAdvertiser(sender);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let lifetime = Duration::from_secs(10);
+        runtime
+            .block_on(advertiser.advertise(&frame(), lifetime))
+            .unwrap();
+        clock.advance(Duration::from_secs(100));
+        air.catch_up();
+        let last = std::iter::from_fn(|| events.try_next()).last().unwrap();
+        let RadioEvent::Heard { at, .. } = last else {
+            panic!("{last:?}")
+        };
+        assert!((9..10).contains(&at.monotonic.as_secs()), "{at:?}");
+    }
+
+    #[test]
+    fn air_outlives_a_runtime() {
+        let air = Air::new(quiet(), Arc::new(SystemClock::default()));
+        let (sender, listener) = (air.place(0.0, 0.0), air.place(1.0, 0.0));
+        sender.send(Some(frame()));
+        for _ in 0..2 {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            let (sink, mut events) = RadioSink::new(air.clock(), 1_000);
+            let mut scanner = AirScanner(listener.clone());
+            runtime.block_on(async {
+                let filter = Filter::of(&[Protocol::bluezone()]);
+                scanner.start(filter, sink).await.unwrap();
+                let heard = tokio::time::timeout(Duration::from_secs(10), events.next());
+                assert!(matches!(heard.await, Ok(Some(RadioEvent::Heard { .. }))));
+            });
+        }
     }
 
     #[test]

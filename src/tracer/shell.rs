@@ -188,7 +188,10 @@ impl Shell {
         }
         while let Some(action) = self.engine.next_action() {
             match action {
-                Action::Advertise { frame, .. } => self.advertise(&frame).await,
+                Action::Advertise { frame, until } => {
+                    let lifetime = until.since(self.clock.now().wall);
+                    self.advertise(&frame, lifetime).await;
+                }
                 Action::StopAdvertising => self.stop_advertising().await,
                 Action::Scan(on) => self.scan(on).await,
                 Action::Store(sightings) => {
@@ -205,11 +208,12 @@ impl Shell {
         }
     }
 
-    async fn advertise(&mut self, frame: &Advertisement) {
+    async fn advertise(&mut self, frame: &Advertisement, lifetime: Duration) {
         let Some(advertiser) = &mut self.radio.advertiser else {
             return;
         };
-        let result = advertiser.advertise(frame).await.map_err(|e| e.to_string());
+        let result = advertiser.advertise(frame, lifetime).await;
+        let result = result.map_err(|e| e.to_string());
         self.engine.advertise_result(self.clock.now(), result);
     }
 

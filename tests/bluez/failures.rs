@@ -12,7 +12,7 @@ use truyvet::time::SystemClock;
 use super::fake::INSTANCES_MAX;
 use super::private_bus::{with_bus, without_bus};
 use super::stack::Stack;
-use super::{Ears, gaen_frame, on, protocols, with_bluez};
+use super::{Ears, SLOT, gaen_frame, on, protocols, with_bluez};
 
 #[test]
 fn no_room_for_another_advertisement() {
@@ -20,14 +20,14 @@ fn no_room_for_another_advertisement() {
         let mut mouths = Vec::new();
         for _ in 0..INSTANCES_MAX {
             let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            mouth.advertise(&gaen_frame(1)).await.unwrap();
+            mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
             mouths.push(mouth);
         }
         let mut late = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let refused = late.advertise(&gaen_frame(2)).await.unwrap_err();
+        let refused = late.advertise(&gaen_frame(2), SLOT).await.unwrap_err();
         assert!(matches!(refused, RadioError::TooManyAdvertisements));
         mouths.pop().unwrap().stop().await.unwrap();
-        late.advertise(&gaen_frame(2)).await.unwrap();
+        late.advertise(&gaen_frame(2), SLOT).await.unwrap();
     });
 }
 
@@ -41,7 +41,7 @@ fn an_adapter_that_is_off_stays_off() {
         let (sink, _events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
         let started = scanner.start(Filter::of(&protocols()), sink).await;
         assert!(matches!(started, Err(RadioError::AdapterOff)));
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        let advertised = mouth.advertise(&gaen_frame(1), SLOT).await;
         assert!(matches!(advertised, Err(RadioError::AdapterOff)));
         for options in [SystemOptions::default(), on("hci0")] {
             assert!(matches!(system(options).await, Err(RadioError::AdapterOff)));
@@ -60,7 +60,7 @@ fn a_scan_outlives_its_adapters_being_off() {
         assert_eq!(ears.state().await, AdapterState::Off);
         stack.power("hci1", true).await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         ears.hear(&gaen_frame(1)).await;
     });
 }
@@ -70,14 +70,14 @@ fn a_restarted_bluetoothd_is_taken_up_again() {
     with_bluez(2, async |bluez| {
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         bluez.vanish().await;
         assert_eq!(ears.state().await, AdapterState::Gone);
-        let advertised = mouth.advertise(&gaen_frame(2)).await;
+        let advertised = mouth.advertise(&gaen_frame(2), SLOT).await;
         assert!(matches!(advertised, Err(RadioError::NoService(_))));
         bluez.appear().await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(2)).await.unwrap();
+        mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
         ears.hear(&gaen_frame(2)).await;
     });
 }
@@ -104,7 +104,7 @@ fn an_unplugged_adapter_is_taken_up_again() {
         bluez.unplug(1);
         assert_eq!(ears.state().await, AdapterState::Gone);
         bluez.unplug(0);
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        let advertised = mouth.advertise(&gaen_frame(1), SLOT).await;
         assert!(
             matches!(advertised, Err(RadioError::NoAdapter)),
             "{advertised:?}"
@@ -112,7 +112,7 @@ fn an_unplugged_adapter_is_taken_up_again() {
         bluez.plug(0);
         bluez.plug(1);
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         ears.hear(&gaen_frame(1)).await;
     });
 }
