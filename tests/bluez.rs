@@ -16,6 +16,8 @@ mod fake;
 mod private_bus;
 #[path = "bluez/stack.rs"]
 mod stack;
+#[path = "bluez/whole.rs"]
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +94,14 @@ impl Ears {
         let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
         scanner.start(Filter::of(&protocols()), sink).await.unwrap();
         Self { scanner, events }
+    }
+
+    /// Starts the scanner with another sink, and gives what is left of the old one.
+    async fn restart(&mut self) -> Result<RadioEvents, RadioError> {
+        let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
+        let before = std::mem::replace(&mut self.events, events);
+        let started = self.scanner.start(Filter::of(&protocols()), sink).await;
+        started.map(|()| before)
     }
 
     /// Waits until the identifier of `frame` is heard.
@@ -240,7 +250,7 @@ fn a_frame_that_does_not_fit_ends_the_one_before() {
 }
 
 #[test]
-fn nothing_reaches_the_sink_after_stop() {
+fn no_frame_reaches_the_sink_after_stop() {
     with_bluez(2, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
@@ -249,14 +259,10 @@ fn nothing_reaches_the_sink_after_stop() {
         ears.hear(&gaen_frame(1)).await;
         ears.scanner.stop().await.unwrap();
         assert!(!stack.is_discovering("hci1").await);
-        // The sink has been let go of, so that the queue ends.
-        while ears.events.next().await.is_some() {}
-        let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
-        ears.scanner
-            .start(Filter::of(&protocols()), sink)
-            .await
-            .unwrap();
-        ears.events = events;
+        while ears.events.try_next().is_some() {}
+        let mut before = ears.restart().await.unwrap();
+        // The old sink has been let go of, so that its queue ends.
+        assert!(before.next().await.is_none());
         assert_eq!(ears.hear(&gaen_frame(1)).await, Rssi::from_dbm(-63));
     });
 }
@@ -324,7 +330,24 @@ fn the_machines_own_bluez() {
         ears.hear(&gaen_frame(9)).await;
         println!("heard again after the adapter had been off");
         ears.scanner.stop().await.unwrap();
-        while ears.events.next().await.is_some() {}
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        let refused = ears.restart().await;
+        assert!(matches!(refused, Err(RadioError::AdapterOff)));
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        ears.hear(&gaen_frame(9)).await;
+        println!("heard again after a start with the adapter off");
+        drop(ears);
+
+        // It ends by itself, and the next begins all the same.
+        let begun = std::time::Instant::now();
+        let lifetime = Duration::from_secs(1);
+        mouth.advertise(&gaen_frame(10), lifetime).await.unwrap();
+        while stack.active_instances("hci0").await.unwrap() > 0 {}
+        println!("left alone, it ended after {:?}", begun.elapsed());
+        mouth.advertise(&gaen_frame(11), SLOT).await.unwrap();
+        assert_eq!(stack.active_instances("hci0").await.unwrap(), 1);
 
         drop(mouth);
         while stack.active_instances("hci0").await.unwrap() > 0 {}

@@ -66,6 +66,81 @@ fn a_scan_outlives_its_adapters_being_off() {
 }
 
 #[test]
+fn a_start_with_the_adapter_off_goes_on_once_it_is_on() {
+    with_bluez(2, async |_| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        for _ in 0..2 {
+            ears.scanner.stop().await.unwrap();
+            let refused = ears.restart().await;
+            assert!(matches!(refused, Err(RadioError::AdapterOff)));
+        }
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn a_first_start_with_the_adapter_gone_goes_on_once_it_is_back() {
+    with_bluez(2, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let scanner = BtleplugScanner::open(&on("hci1")).await.unwrap();
+        let (_, events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
+        let mut ears = Ears { scanner, events };
+        bluez.unplug(1);
+        let refused = ears.restart().await;
+        assert!(matches!(refused, Err(RadioError::NoAdapter)));
+        bluez.plug(1);
+        while ears.state().await != AdapterState::Ready {}
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn the_adapter_is_watched_in_a_pause() {
+    with_bluez(2, async |bluez| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        ears.scanner.stop().await.unwrap();
+
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        bluez.vanish().await;
+        bluez.appear().await;
+        assert_eq!(ears.state().await, AdapterState::Gone);
+        assert_eq!(ears.state().await, AdapterState::Ready);
+
+        assert!(!stack.is_discovering("hci1").await);
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.restart().await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+/// As when an adapter goes and comes before anybody looks.
+#[test]
+fn an_adapter_that_was_away_unseen_has_been_gone() {
+    with_bluez(1, async |bluez| {
+        let mut ears = Ears::open("hci0").await;
+        for _ in 0..2 {
+            bluez.plug(0);
+            assert_eq!(ears.state().await, AdapterState::Gone);
+            assert_eq!(ears.state().await, AdapterState::Ready);
+            ears.scanner.stop().await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_restarted_bluetoothd_is_taken_up_again() {
     with_bluez(2, async |bluez| {
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
