@@ -69,6 +69,9 @@ impl Default for AirConfig {
 /// How often a running air is brought up to date, in its own time. Chosen: an advertising interval.
 const STEP: Duration = Duration::from_millis(250);
 
+/// From the order to send to the first frame. Chosen: the least a timer counts.
+const FIRST_AFTER: Duration = Duration::from_millis(1);
+
 /// The air itself. Clones share it.
 #[derive(Clone)]
 pub struct Air {
@@ -215,7 +218,9 @@ impl AirDevice {
 
     fn send_until(&self, frame: Option<Advertisement>, end: Option<Duration>) {
         self.air.catch_up();
-        let next = self.air.clock.now().monotonic;
+        // Not at once: of devices that begin at the same moment, which is first must not hang on the
+        // order in which their tasks run.
+        let next = self.air.clock.now().monotonic.saturating_add(FIRST_AFTER);
         self.with(|device| {
             device.advertising = frame.map(|frame| Sending { frame, next, end });
         });
