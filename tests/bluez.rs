@@ -16,8 +16,11 @@ mod fake;
 mod private_bus;
 #[path = "bluez/stack.rs"]
 mod stack;
+#[path = "bluez/whole.rs"]
+mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use truyvet::protocol::Heard;
 use truyvet::protocol::bluezone::WireProfile;
@@ -43,6 +46,9 @@ fn with_bluez(adapters: usize, scenario: impl AsyncFnOnce(&Fake)) {
         scenario(&bluez).await;
     });
 }
+
+/// How long GAEN's identifiers last.
+const SLOT: Duration = Duration::from_secs(600);
 
 fn protocols() -> [Protocol; 2] {
     [Protocol::bluezone(), Protocol::gaen()]
@@ -90,6 +96,14 @@ impl Ears {
         Self { scanner, events }
     }
 
+    /// Starts the scanner with another sink, and gives what is left of the old one.
+    async fn restart(&mut self) -> Result<RadioEvents, RadioError> {
+        let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
+        let before = std::mem::replace(&mut self.events, events);
+        let started = self.scanner.start(Filter::of(&protocols()), sink).await;
+        started.map(|()| before)
+    }
+
     /// Waits until the identifier of `frame` is heard.
     async fn hear(&mut self, frame: &Advertisement) -> Option<Rssi> {
         loop {
@@ -119,7 +133,7 @@ fn both_protocols_are_heard_with_their_strength() {
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
         for frame in [bluezone_frame(1), gaen_frame(1)] {
-            mouth.advertise(&frame).await.unwrap();
+            mouth.advertise(&frame, SLOT).await.unwrap();
             // The first from the properties of a new device, the others from signals.
             for _ in 0..3 {
                 assert_eq!(ears.hear(&frame).await, Rssi::from_dbm(-63));
@@ -134,7 +148,7 @@ fn an_unmeasured_strength_is_none() {
         bluez.rssi(127);
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         for _ in 0..3 {
             assert_eq!(ears.hear(&gaen_frame(1)).await, None);
         }
@@ -162,7 +176,7 @@ async fn rotate(adapters: &[&str; 2]) {
         bluezone_frame(2),
     ] {
         let begun = std::time::Instant::now();
-        mouth.advertise(&frame).await.unwrap();
+        mouth.advertise(&frame, SLOT).await.unwrap();
         let registered = begun.elapsed();
         let rssi = ears.hear(&frame).await;
         let address = stack.address_of(adapters[1], &frame).await;
@@ -185,13 +199,28 @@ fn nothing_is_advertised_after_stop() {
     with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         assert_eq!(stack.active_instances("hci0").await.unwrap(), 1);
         mouth.stop().await.unwrap();
         assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
         mouth.stop().await.unwrap();
-        mouth.advertise(&gaen_frame(2)).await.unwrap();
+        mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
         assert_eq!(stack.active_instances("hci0").await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn what_is_left_alone_ends_by_itself() {
+    with_bluez(1, async |bluez| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        for end in 1..3 {
+            mouth.advertise(&gaen_frame(end), SLOT).await.unwrap();
+            assert_eq!(bluez.timeouts(), [602]);
+            bluez.time_out();
+            assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
+        }
+        mouth.stop().await.unwrap();
     });
 }
 
@@ -200,7 +229,7 @@ fn a_dropped_advertiser_leaves_the_air() {
     with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         drop(mouth);
         while stack.active_instances("hci0").await.unwrap() > 0 {}
     });
@@ -211,33 +240,29 @@ fn a_frame_that_does_not_fit_ends_the_one_before() {
     with_bluez(1, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         let mut long = Advertisement::new();
         long.push_manufacturer_data(0x22B5, &[0; 27]).unwrap();
-        let refused = mouth.advertise(&long).await.unwrap_err();
+        let refused = mouth.advertise(&long, SLOT).await.unwrap_err();
         assert!(matches!(refused, RadioError::TooLong(too_long) if too_long.len == 34));
         assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
     });
 }
 
 #[test]
-fn nothing_reaches_the_sink_after_stop() {
+fn no_frame_reaches_the_sink_after_stop() {
     with_bluez(2, async |_| {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         let mut ears = Ears::open("hci1").await;
         ears.hear(&gaen_frame(1)).await;
         ears.scanner.stop().await.unwrap();
         assert!(!stack.is_discovering("hci1").await);
-        // The sink has been let go of, so that the queue ends.
-        while ears.events.next().await.is_some() {}
-        let (sink, events) = RadioSink::new(Arc::new(SystemClock::default()), 256);
-        ears.scanner
-            .start(Filter::of(&protocols()), sink)
-            .await
-            .unwrap();
-        ears.events = events;
+        while ears.events.try_next().is_some() {}
+        let mut before = ears.restart().await.unwrap();
+        // The old sink has been let go of, so that its queue ends.
+        assert!(before.next().await.is_none());
         assert_eq!(ears.hear(&gaen_frame(1)).await, Rssi::from_dbm(-63));
     });
 }
@@ -261,7 +286,7 @@ fn a_crowd_is_heard_to_the_last() {
             let mut mouth = BluezAdvertiser::open(&on(&format!("hci{}", 1 + n / 5)))
                 .await
                 .unwrap();
-            mouth.advertise(&bluezone_frame(n)).await.unwrap();
+            mouth.advertise(&bluezone_frame(n), SLOT).await.unwrap();
             crowd.push(mouth);
         }
         let mut ears = Ears::open("hci0").await;
@@ -301,11 +326,28 @@ fn the_machines_own_bluez() {
         assert_eq!(ears.state().await, AdapterState::Off);
         stack.power("hci1", true).await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(9)).await.unwrap();
+        mouth.advertise(&gaen_frame(9), SLOT).await.unwrap();
         ears.hear(&gaen_frame(9)).await;
         println!("heard again after the adapter had been off");
         ears.scanner.stop().await.unwrap();
-        while ears.events.next().await.is_some() {}
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        let refused = ears.restart().await;
+        assert!(matches!(refused, Err(RadioError::AdapterOff)));
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        ears.hear(&gaen_frame(9)).await;
+        println!("heard again after a start with the adapter off");
+        drop(ears);
+
+        // It ends by itself, and the next begins all the same.
+        let begun = std::time::Instant::now();
+        let lifetime = Duration::from_secs(1);
+        mouth.advertise(&gaen_frame(10), lifetime).await.unwrap();
+        while stack.active_instances("hci0").await.unwrap() > 0 {}
+        println!("left alone, it ended after {:?}", begun.elapsed());
+        mouth.advertise(&gaen_frame(11), SLOT).await.unwrap();
+        assert_eq!(stack.active_instances("hci0").await.unwrap(), 1);
 
         drop(mouth);
         while stack.active_instances("hci0").await.unwrap() > 0 {}

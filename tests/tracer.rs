@@ -335,7 +335,7 @@ impl Scanner for Fragile {
 }
 
 impl Advertiser for Fragile {
-    async fn advertise(&mut self, _: &Advertisement) -> Result<(), RadioError> {
+    async fn advertise(&mut self, _: &Advertisement, _: Duration) -> Result<(), RadioError> {
         self.result(true)
     }
 
@@ -471,7 +471,7 @@ async fn frames_that_wait_when_the_end_is_asked_for_are_stored() {
 async fn a_radio_that_never_answers_stops_nothing_else() {
     struct Silent;
     impl Advertiser for Silent {
-        async fn advertise(&mut self, _: &Advertisement) -> Result<(), RadioError> {
+        async fn advertise(&mut self, _: &Advertisement, _: Duration) -> Result<(), RadioError> {
             std::future::pending().await
         }
 

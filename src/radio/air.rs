@@ -69,6 +69,9 @@ impl Default for AirConfig {
 /// How often a running air is brought up to date, in its own time. Chosen: an advertising interval.
 const STEP: Duration = Duration::from_millis(250);
 
+/// From the order to send to the first frame. Chosen: the least a timer counts.
+const FIRST_AFTER: Duration = Duration::from_millis(1);
+
 /// The air itself. Clones share it.
 #[derive(Clone)]
 pub struct Air {
@@ -80,14 +83,25 @@ struct World {
     config: AirConfig,
     random: Random,
     devices: Vec<Device>,
-    /// Whether a task keeps the air up to date.
-    driven: bool,
+    /// Held by the task that keeps the air up to date: it is gone with the task, and that with its
+    /// runtime.
+    driver: Weak<Driver>,
 }
+
+struct Driver;
 
 struct Device {
     position_m: (f64, f64),
-    advertising: Option<(Advertisement, Duration)>,
+    advertising: Option<Sending>,
     listening: Option<(Filter, RadioSink)>,
+}
+
+/// What a device sends; times are of the monotonic clock.
+#[derive(Clone, Copy)]
+struct Sending {
+    frame: Advertisement,
+    next: Duration,
+    end: Option<Duration>,
 }
 
 impl Air {
@@ -97,7 +111,7 @@ impl Air {
             random: Random(config.seed),
             config,
             devices: Vec::new(),
-            driven: false,
+            driver: Weak::new(),
         };
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -131,15 +145,20 @@ impl Air {
     }
 
     fn drive(&self) {
-        if std::mem::replace(&mut lock(&self.world).driven, true) {
-            return;
+        let driver = Arc::new(Driver);
+        {
+            let mut world = lock(&self.world);
+            if world.driver.strong_count() > 0 {
+                return;
+            }
+            world.driver = Arc::downgrade(&driver);
         }
         let (world, clock) = (Arc::downgrade(&self.world), Arc::clone(&self.clock));
-        tokio::spawn(keep_up_to_date(world, clock));
+        tokio::spawn(keep_up_to_date(world, clock, driver));
     }
 }
 
-async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>) {
+async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>, _driver: Arc<Driver>) {
     loop {
         sleep_until(clock.as_ref(), clock.now().monotonic.saturating_add(STEP)).await;
         let Some(world) = world.upgrade() else {
@@ -152,7 +171,7 @@ async fn keep_up_to_date(world: Weak<Mutex<World>>, clock: Arc<dyn Clock>) {
             .iter()
             .all(|device| device.listening.is_none())
         {
-            world.driven = false;
+            world.driver = Weak::new();
             return;
         }
     }
@@ -194,9 +213,17 @@ impl AirDevice {
 
     /// Sends `frame` again and again, until told `None`.
     pub fn send(&self, frame: Option<Advertisement>) {
+        self.send_until(frame, None);
+    }
+
+    fn send_until(&self, frame: Option<Advertisement>, end: Option<Duration>) {
         self.air.catch_up();
-        let now = self.air.clock.now().monotonic;
-        self.with(|device| device.advertising = frame.map(|frame| (frame, now)));
+        // Not at once: of devices that begin at the same moment, which is first must not hang on the
+        // order in which their tasks run.
+        let next = self.air.clock.now().monotonic.saturating_add(FIRST_AFTER);
+        self.with(|device| {
+            device.advertising = frame.map(|frame| Sending { frame, next, end });
+        });
     }
 
     fn with(&self, change: impl FnOnce(&mut Device)) {
@@ -224,8 +251,13 @@ impl Scanner for AirScanner {
 struct AirAdvertiser(AirDevice);
 
 impl Advertiser for AirAdvertiser {
-    async fn advertise(&mut self, frame: &Advertisement) -> Result<(), RadioError> {
-        self.0.send(Some(*frame));
+    async fn advertise(
+        &mut self,
+        frame: &Advertisement,
+        lifetime: Duration,
+    ) -> Result<(), RadioError> {
+        let end = self.0.air.clock.now().monotonic.saturating_add(lifetime);
+        self.0.send_until(Some(*frame), Some(end));
         Ok(())
     }
 
@@ -251,21 +283,24 @@ impl World {
                 .iter()
                 .enumerate()
                 .filter_map(|(index, device)| {
-                    let (frame, at) = device.advertising?;
-                    (at <= now.monotonic).then_some((at, index, frame))
+                    let sending = device.advertising?;
+                    let at = sending.next;
+                    let ended = sending.end.is_some_and(|end| end <= at);
+                    (at <= now.monotonic && !ended).then_some((at, index, sending))
                 });
-            let Some((at, from, frame)) = due.min_by_key(|(at, index, _)| (*at, *index)) else {
+            let Some((at, from, sending)) = due.min_by_key(|(at, index, _)| (*at, *index)) else {
                 return;
             };
             let moment = Moment {
                 wall: now.wall.saturating_sub(now.monotonic.saturating_sub(at)),
                 monotonic: at,
             };
-            self.deliver(moment, from, frame);
+            self.deliver(moment, from, sending.frame);
             let jitter = Duration::from_secs_f64(self.random.uniform() * 0.010);
             let interval = self.config.interval.max(Duration::from_millis(20));
             if let Some(Device { advertising, .. }) = self.devices.get_mut(from) {
-                *advertising = Some((frame, at.saturating_add(interval + jitter)));
+                let next = at.saturating_add(interval + jitter);
+                *advertising = Some(Sending { next, ..sending });
             }
         }
     }
@@ -321,80 +356,4 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::Protocol;
-    use crate::radio::RadioEvent;
-    use crate::time::{ManualClock, Timestamp};
-
-    fn frame() -> Advertisement {
-        let mut frame = Advertisement::new();
-        frame.push_manufacturer_data(0x22B5, &[1; 12]).unwrap();
-        frame
-    }
-
-    /// What a listener `distance_m` away hears in `seconds`: times and strengths.
-    fn hear(config: AirConfig, distance_m: f64, seconds: u64) -> Vec<(Duration, i8)> {
-        let clock = ManualClock::new(Timestamp::from_unix_seconds(1_596_844_800));
-        let air = Air::new(config, Arc::new(clock.clone()));
-        let (sender, listener) = (air.place(0.0, 0.0), air.place(distance_m, 0.0));
-        let (sink, mut events) = RadioSink::new(air.clock(), 100_000);
-        listener.listen(Some((Filter::of(&[Protocol::bluezone()]), sink)));
-        sender.send(Some(frame()));
-        clock.advance(Duration::from_secs(seconds));
-        air.catch_up();
-        std::iter::from_fn(|| events.try_next())
-            .map(|event| match event {
-                RadioEvent::Heard { at, rssi, .. } => (at.monotonic, rssi.unwrap().dbm()),
-                other => panic!("{other:?}"),
-            })
-            .collect()
-    }
-
-    fn quiet() -> AirConfig {
-        AirConfig {
-            noise_db: 0.0,
-            loss: 0.0,
-            ..AirConfig::default()
-        }
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_air() {
-        let first = hear(AirConfig::default(), 3.0, 100);
-        assert_eq!(first, hear(AirConfig::default(), 3.0, 100));
-        let other = AirConfig {
-            seed: 1,
-            ..AirConfig::default()
-        };
-        assert_ne!(first, hear(other, 3.0, 100));
-    }
-
-    #[test]
-    fn strength_falls_by_six_db_when_distance_doubles() {
-        let at = |distance_m| hear(quiet(), distance_m, 1)[0].1;
-        assert_eq!([at(1.0), at(2.0), at(4.0)], [-59, -65, -71]);
-    }
-
-    #[test]
-    fn a_frame_every_interval() {
-        let heard = hear(quiet(), 1.0, 100);
-        assert!((385..=401).contains(&heard.len()), "{}", heard.len());
-        assert!(heard.is_sorted());
-    }
-
-    #[test]
-    fn a_tenth_is_lost() {
-        let lossy = AirConfig {
-            loss: 0.1,
-            ..quiet()
-        };
-        let share = hear(lossy, 1.0, 1_000).len() as f64 / hear(quiet(), 1.0, 1_000).len() as f64;
-        assert!((0.88..0.92).contains(&share), "{share}");
-    }
-
-    #[test]
-    fn out_of_range_is_silence() {
-        assert_eq!(hear(quiet(), 200.0, 10), []);
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ mod bus;
 mod payload;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dbus::arg::PropMap;
 use dbus::channel::MatchingReceiver;
@@ -25,6 +26,10 @@ use crate::advertisement::Advertisement;
 /// `--experimental`, and takes 1.28 s otherwise.
 const INTERVAL_MS: (u32, u32) = (200, 270);
 
+/// By how much an advertisement may outlive its identifier: longer than an ordinary rotation takes, so
+/// that BlueZ ends only what has been left alone.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
+
 /// Advertises through BlueZ, non-connectable (`Type = "broadcast"`).
 ///
 /// The kernel gives every broadcast a non-resolvable private address of its own, fresh with each
@@ -32,7 +37,8 @@ const INTERVAL_MS: (u32, u32) = (200, 270);
 /// `main.conf`: broadcasts have a resolvable address then that outlives the frame, so that
 /// identifiers can be linked by it. It has to stay off on a machine that traces contacts.
 ///
-/// Dropped without [`stop`](Advertiser::stop), it leaves the bus, whereupon BlueZ ends the
+/// BlueZ ends an advertisement by itself some two seconds after its lifetime. Dropped without
+/// [`stop`](Advertiser::stop), the advertiser leaves the bus, whereupon BlueZ ends the
 /// advertisement; only `stop` waits for that.
 pub struct BluezAdvertiser {
     adapter: Path<'static>,
@@ -67,14 +73,14 @@ impl BluezAdvertiser {
         }
     }
 
-    async fn register(&mut self, payload: Payload) -> Result<(), RadioError> {
+    async fn register(&mut self, broadcast: Broadcast) -> Result<(), RadioError> {
         self.objects += 1;
         let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
         let adapter = self.adapter.clone();
         let session = self.session().await?;
         // An adapter that is off takes the advertisement and says nothing, to advertise it once on.
         session.bus.require_powered(&adapter).await?;
-        session.register(&adapter, object, payload).await
+        session.register(&adapter, object, broadcast).await
     }
 
     async fn session(&mut self) -> Result<&mut Session, RadioError> {
@@ -107,7 +113,11 @@ impl BluezAdvertiser {
 }
 
 impl Advertiser for BluezAdvertiser {
-    async fn advertise(&mut self, frame: &Advertisement) -> Result<(), RadioError> {
+    async fn advertise(
+        &mut self,
+        frame: &Advertisement,
+        lifetime: Duration,
+    ) -> Result<(), RadioError> {
         // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
         // steps, whereas a change is a signal that it may refuse without a word, the old identifier
         // staying on the air. Either way the address changes with the payload. The silence between
@@ -116,7 +126,11 @@ impl Advertiser for BluezAdvertiser {
         // A failure to end is none to begin: the connection has been closed then, and the next is
         // opened behind it on the same bus.
         let _ = self.end().await;
-        let registered = self.register(Payload::of(frame)?).await;
+        let broadcast = Broadcast {
+            payload: Payload::of(frame)?,
+            timeout_s: timeout_s(lifetime),
+        };
+        let registered = self.register(broadcast).await;
         if registered.is_err() {
             // A registration that was not answered in time may still succeed unseen.
             self.disconnect().await;
@@ -139,11 +153,24 @@ impl std::fmt::Debug for BluezAdvertiser {
     }
 }
 
+/// What BlueZ reads of one advertisement.
+struct Broadcast {
+    payload: Payload,
+    timeout_s: u16,
+}
+
+/// When BlueZ is to end an advertisement of this `lifetime`, in whole seconds; at most 18 hours, as it
+/// counts in 16 bits.
+fn timeout_s(lifetime: Duration) -> u16 {
+    let seconds = lifetime.saturating_add(TIMEOUT_MARGIN).as_millis();
+    u16::try_from(seconds.div_ceil(1_000)).unwrap_or(u16::MAX)
+}
+
 /// A connection that serves advertisement objects to BlueZ.
 struct Session {
     bus: Bus,
     objects: Arc<Mutex<Crossroads>>,
-    interface: IfaceToken<Payload>,
+    interface: IfaceToken<Broadcast>,
     /// What is registered, or may be.
     current: Option<Path<'static>>,
 }
@@ -176,12 +203,12 @@ impl Session {
         &mut self,
         adapter: &Path<'static>,
         object: Path<'static>,
-        payload: Payload,
+        broadcast: Broadcast,
     ) -> Result<(), RadioError> {
         self.objects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(object.clone(), &[self.interface], payload);
+            .insert(object.clone(), &[self.interface], broadcast);
         // Noted before the call: if the caller gives up waiting, it is unregistered all the same.
         self.current = Some(object.clone());
         let options = PropMap::new();
@@ -212,13 +239,13 @@ impl Session {
         self.objects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove::<Payload>(&object);
+            .remove::<Broadcast>(&object);
         self.current = None;
         Ok(())
     }
 }
 
-/// Whether BlueZ does not know the advertisement, or is not there at all, or not the adapter.
+/// Whether BlueZ does not know the advertisement (any more, if its time is over), or is not there at all, or not the adapter.
 fn is_gone_already(error: &dbus::Error) -> bool {
     matches!(
         error.name(),
@@ -232,12 +259,16 @@ fn is_gone_already(error: &dbus::Error) -> bool {
 }
 
 /// `org.bluez.LEAdvertisement1`, as BlueZ's `doc/advertising-api.txt` has it.
-fn describe(interface: &mut IfaceBuilder<Payload>) {
-    // BlueZ says that it has dropped the advertisement. The scanner reports why: the adapter has gone.
+fn describe(interface: &mut IfaceBuilder<Broadcast>) {
+    // BlueZ says that it has dropped the advertisement: its time is over, and the next one's has come,
+    // or the adapter has gone, as the scanner reports.
     interface.method("Release", (), (), |_, _, ()| Ok(()));
     interface
         .property("Type")
         .get(|_, _| Ok("broadcast".to_owned()));
+    interface
+        .property("Timeout")
+        .get(|_, broadcast| Ok(broadcast.timeout_s));
     interface
         .property("MinInterval")
         .get(|_, _| Ok(INTERVAL_MS.0));
@@ -246,14 +277,20 @@ fn describe(interface: &mut IfaceBuilder<Payload>) {
         .get(|_, _| Ok(INTERVAL_MS.1));
     interface
         .property("ServiceUUIDs")
-        .get(|_, payload| unless_empty(&payload.services, payload.services.is_empty()));
+        .get(|_, Broadcast { payload, .. }| {
+            unless_empty(&payload.services, payload.services.is_empty())
+        });
     interface
         .property("ServiceData")
-        .get(|_, payload| unless_empty(&payload.service_data, payload.service_data.is_empty()));
-    interface.property("ManufacturerData").get(|_, payload| {
-        let empty = payload.manufacturer_data.is_empty();
-        unless_empty(&payload.manufacturer_data, empty)
-    });
+        .get(|_, Broadcast { payload, .. }| {
+            unless_empty(&payload.service_data, payload.service_data.is_empty())
+        });
+    interface
+        .property("ManufacturerData")
+        .get(|_, Broadcast { payload, .. }| {
+            let empty = payload.manufacturer_data.is_empty();
+            unless_empty(&payload.manufacturer_data, empty)
+        });
 }
 
 /// A property that is left out where there is nothing in it.
@@ -262,4 +299,16 @@ fn unless_empty<T: Clone>(value: &T, empty: bool) -> Result<T, MethodErr> {
         return Err(MethodErr::failed("not set"));
     }
     Ok(value.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeout_comes_after_the_rotation() {
+        let timeout = |ms| timeout_s(Duration::from_millis(ms));
+        assert_eq!([0, 1, 1_000, 899_500].map(timeout), [2, 3, 3, 902]);
+        assert_eq!(timeout_s(Duration::MAX), u16::MAX);
+    }
 }

@@ -5,13 +5,13 @@ mod drain;
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
 
-use ::btleplug::api::{Central, ScanFilter};
+use ::btleplug::api::Central;
 use ::btleplug::platform;
 use tokio::sync::{mpsc, oneshot};
 
 use self::drain::{Drain, Order};
 use self::os::{Power, Presence};
-use super::{Filter, RadioError, RadioSink, Scanner, SystemOptions};
+use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
 /// Scans with btleplug.
 ///
@@ -20,11 +20,16 @@ use super::{Filter, RadioError, RadioSink, Scanner, SystemOptions};
 /// bluez-async panics in a task of its own if their stream is dropped at the moment a signal
 /// arrives.
 ///
-/// After `bluetoothd` has been restarted, or the adapter switched off and on or plugged in anew, the
-/// task takes up the scan again; [`AdapterState`](super::AdapterState) says when.
+/// From the first [`start`](Scanner::start) until the scanner is dropped, the task also tells the last
+/// sink of the adapter, in pauses too: [`AdapterState::Off`] and [`AdapterState::Gone`] when the
+/// adapter is switched off or unplugged, or `bluetoothd` has ended (`Gone` too if it has only been
+/// restarted), and [`AdapterState::Ready`] once it can be used again. A scan that was interrupted, or
+/// could not begin for such a reason, goes on by then. Only when the system's bus itself has ended,
+/// `Gone` is the last word until the scanner is started again.
 pub struct BtleplugScanner {
     options: SystemOptions,
     session: Session,
+    /// Whether there is a scan to stop, or one that is to begin when the adapter is back.
     listening: bool,
 }
 
@@ -39,7 +44,7 @@ impl BtleplugScanner {
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         Ok(Self {
-            session: Session::open(options).await?,
+            session: Session::open(options, AdapterState::Ready).await?,
             options: options.clone(),
             listening: false,
         })
@@ -52,62 +57,54 @@ impl BtleplugScanner {
         adapter: &super::bluez::Adapter,
     ) -> Result<Self, RadioError> {
         Ok(Self {
-            session: Session::on(os::follow(bus, adapter).await?).await?,
+            session: Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?,
             options: SystemOptions {
                 adapter: Some(adapter.name().to_owned()),
             },
             listening: false,
         })
     }
-
-    async fn order(&mut self, order: impl FnOnce(oneshot::Sender<()>) -> Order) -> bool {
-        let (done, taken) = oneshot::channel();
-        let sent = self.session.orders.send(order(done)).await;
-        sent.is_ok() && taken.await.is_ok()
-    }
 }
 
 impl Scanner for BtleplugScanner {
     async fn start(&mut self, filter: Filter, sink: RadioSink) -> Result<(), RadioError> {
-        // What cannot be stopped refuses to start, and says why then.
-        let _ = self.stop().await;
         if self.session.orders.is_closed() {
             // The bus had gone, and every connection over it.
-            self.session = Session::open(&self.options).await?;
+            self.session = Session::open(&self.options, AdapterState::Gone).await?;
         }
-        // btleplug would switch the adapter on, against its owner's will.
-        self.session.power.require_on().await?;
         // Noted before it is so: if the caller gives up waiting, the next call stops it.
         self.listening = true;
-        // Listen first: what is found in the moment the scan begins is heard already.
-        let listen = |done| Order::Listen(filter, sink, done);
-        if !self.order(listen).await {
-            self.listening = false;
-            return Err(RadioError::NoService("its events have ended".to_owned()));
-        }
-        if let Err(error) = self.session.adapter.start_scan(ScanFilter::default()).await {
-            self.listening = false;
-            self.order(Order::Ignore).await;
-            return Err(self.session.explain(error).await);
-        }
-        Ok(())
+        // The task listens before it scans: what is found in the moment the scan begins is heard
+        // already. It goes on listening for an adapter that is off.
+        let (answer, begun) = oneshot::channel();
+        let listen = Order::Listen(filter, sink, answer);
+        // If the task has ended, it has dropped the answer.
+        let _ = self.session.orders.send(listen).await;
+        begun.await.unwrap_or_else(|_| {
+            let why = "its events have ended".to_owned();
+            Err(RadioError::NoService(why))
+        })
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
         if !self.listening {
             return Ok(());
         }
-        // If the task has ended, it has let go of the sink.
-        self.order(Order::Ignore).await;
+        let (done, ignored) = oneshot::channel();
+        // If the task has ended, it has let go of the sink, and dropped the answer.
+        let _ = self.session.orders.send(Order::Ignore(done)).await;
+        let _ = ignored.await;
         let stopped = self.session.adapter.stop_scan().await;
         // Not before, for the same reason.
         self.listening = false;
         let Err(error) = stopped else {
             return Ok(());
         };
-        match self.session.explain(error).await {
+        match explain(&self.session.power, error).await {
             // The scan has ended with what it ran on.
-            RadioError::AdapterOff | RadioError::NoAdapter | RadioError::NoService(_) => Ok(()),
+            error if absence(&error).is_some() => Ok(()),
+            // So says BlueZ of one that could not begin.
+            RadioError::System(why) if why.contains("No discovery started") => Ok(()),
             error => Err(error),
         }
     }
@@ -130,16 +127,18 @@ struct Session {
 }
 
 impl Session {
-    async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
-        Self::on(os::open(options).await?).await
+    async fn open(options: &SystemOptions, before: AdapterState) -> Result<Self, RadioError> {
+        Self::on(os::open(options).await?, before).await
     }
 
+    /// `before` is what the adapter's state was reported to be.
     async fn on(
         (adapter, power, presence): (platform::Adapter, Power, Presence),
+        before: AdapterState,
     ) -> Result<Self, RadioError> {
         let events = adapter.events().await.map_err(radio_error)?;
         let (orders, received) = mpsc::channel(1);
-        let drain = Drain::new(adapter.clone(), power.clone());
+        let drain = Drain::new(adapter.clone(), power.clone(), before);
         tokio::spawn(drain.run(events, presence, received));
         Ok(Self {
             adapter,
@@ -147,13 +146,22 @@ impl Session {
             orders,
         })
     }
+}
 
-    /// Why a call failed. btleplug passes on the system's words alone, so what is wrong is looked up.
-    async fn explain(&self, error: ::btleplug::Error) -> RadioError {
-        match self.power.require_on().await {
-            Err(reason) => reason,
-            Ok(()) => radio_error(error),
-        }
+/// Why a call failed. btleplug passes on the system's words alone, so what is wrong is looked up.
+async fn explain(power: &Power, error: ::btleplug::Error) -> RadioError {
+    match power.require_on().await {
+        Err(reason) => reason,
+        Ok(()) => radio_error(error),
+    }
+}
+
+/// The adapter's state, if `error` says that it cannot be used.
+fn absence(error: &RadioError) -> Option<AdapterState> {
+    match error {
+        RadioError::AdapterOff => Some(AdapterState::Off),
+        RadioError::NoAdapter | RadioError::NoService(_) => Some(AdapterState::Gone),
+        _ => None,
     }
 }
 

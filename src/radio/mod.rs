@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -37,14 +38,15 @@ pub trait Scanner: Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`RadioError`]; the scanner is stopped then.
+    /// [`RadioError`]; nothing is heard then. If the adapter is off or gone, the sink may be told
+    /// once it is [`Ready`](AdapterState::Ready), and the scan begin with that.
     fn start(
         &mut self,
         filter: Filter,
         sink: RadioSink,
     ) -> impl Future<Output = Result<(), RadioError>> + Send;
 
-    /// Stops hearing. Nothing reaches the sink once this has returned.
+    /// Stops hearing. No frame reaches the sink once this has returned; the adapter's state may.
     ///
     /// # Errors
     ///
@@ -57,12 +59,16 @@ pub trait Advertiser: Send + 'static {
     /// Advertises `frame`, non-connectable and under a fresh random address, in place of whatever
     /// was advertised before: the old frame and the old address end before the new begin.
     ///
+    /// The frame's identifier ends after `lifetime`. The next call comes by then; the system is told,
+    /// where it can be, so that a frozen process does not advertise for ever.
+    ///
     /// # Errors
     ///
     /// [`RadioError`]; nothing is advertised then.
     fn advertise(
         &mut self,
         frame: &Advertisement,
+        lifetime: Duration,
     ) -> impl Future<Output = Result<(), RadioError>> + Send;
 
     /// Stops advertising; once this has returned nothing is on the air.
@@ -125,13 +131,13 @@ impl<S: Scanner> DynScanner for S {
 
 /// [`Advertiser`] as a trait object.
 pub(crate) trait DynAdvertiser: Send {
-    fn advertise<'a>(&'a mut self, frame: &'a Advertisement) -> BoxFuture<'a>;
+    fn advertise<'a>(&'a mut self, frame: &'a Advertisement, lifetime: Duration) -> BoxFuture<'a>;
     fn stop(&mut self) -> BoxFuture<'_>;
 }
 
 impl<A: Advertiser> DynAdvertiser for A {
-    fn advertise<'a>(&'a mut self, frame: &'a Advertisement) -> BoxFuture<'a> {
-        Box::pin(Advertiser::advertise(self, frame))
+    fn advertise<'a>(&'a mut self, frame: &'a Advertisement, lifetime: Duration) -> BoxFuture<'a> {
+        Box::pin(Advertiser::advertise(self, frame, lifetime))
     }
 
     fn stop(&mut self) -> BoxFuture<'_> {

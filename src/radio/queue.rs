@@ -1,4 +1,5 @@
-//! The bounded queue between a scanner and whoever listens to it.
+//! The queue between a scanner and whoever listens to it: bounded for frames, which may be lost, and
+//! without bound for the few other events, which may not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,10 +41,13 @@ pub enum AdapterState {
     Gone,
 }
 
-/// Where a scanner puts what it hears. It never blocks; what does not fit is dropped and counted.
+/// Where a scanner puts what it hears. It never blocks; frames that do not fit are dropped and
+/// counted, other events always fit.
 #[derive(Clone)]
 pub struct RadioSink {
-    queue: mpsc::Sender<RadioEvent>,
+    frames: mpsc::Sender<RadioEvent>,
+    /// Unbounded: what comes here is rare, and who misses one of them waits for ever.
+    notices: mpsc::UnboundedSender<Notice>,
     clock: Arc<dyn Clock>,
     dropped: Arc<AtomicU64>,
 }
@@ -51,23 +55,37 @@ pub struct RadioSink {
 /// The other end of a [`RadioSink`].
 #[derive(Debug)]
 pub struct RadioEvents {
-    queue: mpsc::Receiver<RadioEvent>,
+    frames: mpsc::Receiver<RadioEvent>,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    /// The end has been announced; the frames before it come first.
+    finished: bool,
     dropped: Arc<AtomicU64>,
 }
 
+/// What must not be lost.
+#[derive(Debug)]
+enum Notice {
+    Adapter(AdapterState),
+    Finished,
+}
+
 impl RadioSink {
-    /// A queue for `capacity` events (at least one). A tracer makes its own; this is for those who
+    /// A queue for `capacity` frames (at least one). A tracer makes its own; this is for those who
     /// drive an engine, or test a scanner, by hand.
     pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> (Self, RadioEvents) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let (frame_sender, frames) = mpsc::channel(capacity.max(1));
+        let (notice_sender, notices) = mpsc::unbounded_channel();
         let dropped = Arc::new(AtomicU64::new(0));
         let sink = Self {
-            queue: sender,
+            frames: frame_sender,
+            notices: notice_sender,
             clock,
             dropped: Arc::clone(&dropped),
         };
         let events = RadioEvents {
-            queue: receiver,
+            frames,
+            notices,
+            finished: false,
             dropped,
         };
         (sink, events)
@@ -80,12 +98,15 @@ impl RadioSink {
 
     /// A frame was heard at `at`, on the clock of the tracer.
     pub fn heard_at(&self, at: Moment, frame: Advertisement, rssi: Option<Rssi>) {
-        self.put(RadioEvent::Heard { at, frame, rssi });
+        let heard = RadioEvent::Heard { at, frame, rssi };
+        if self.frames.try_send(heard).is_err() {
+            self.missed();
+        }
     }
 
-    /// The adapter's state has changed.
+    /// The adapter's state has changed. The listener learns of it ahead of the frames that wait.
     pub fn adapter(&self, state: AdapterState) {
-        self.put(RadioEvent::Adapter(state));
+        self.notice(Notice::Adapter(state));
     }
 
     /// A frame may have been on the air that the radio could not keep up to read; it is counted with
@@ -94,9 +115,10 @@ impl RadioSink {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Nothing more will come, as at the end of a recording.
+    /// Nothing more will come, as at the end of a recording. The listener learns of it after every
+    /// frame put here before.
     pub fn finished(&self) {
-        self.put(RadioEvent::Finished);
+        self.notice(Notice::Finished);
     }
 
     /// The listener's clock.
@@ -104,15 +126,9 @@ impl RadioSink {
         &self.clock
     }
 
-    /// Whether nobody listens any more.
-    pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
-    }
-
-    fn put(&self, event: RadioEvent) {
-        if self.queue.try_send(event).is_err() {
-            self.missed();
-        }
+    fn notice(&self, notice: Notice) {
+        // It fails if nobody listens any more.
+        let _ = self.notices.send(notice);
     }
 }
 
@@ -123,18 +139,111 @@ impl std::fmt::Debug for RadioSink {
 }
 
 impl RadioEvents {
-    /// The next event; `None` once every sink is gone.
+    /// The next event; `None` once every sink is gone. Of those that wait, changes of the adapter come
+    /// first, the end last. A call that is given up loses nothing.
     pub async fn next(&mut self) -> Option<RadioEvent> {
-        self.queue.recv().await
+        loop {
+            if let Some(event) = self.try_next() {
+                return Some(event);
+            }
+            tokio::select! {
+                biased;
+                notice = self.notices.recv() => match notice {
+                    Some(Notice::Adapter(state)) => return Some(RadioEvent::Adapter(state)),
+                    Some(Notice::Finished) => self.finished = true,
+                    // The sinks are gone; a frame may have come since the look above.
+                    None => return self.frames.recv().await,
+                },
+                Some(frame) = self.frames.recv() => return Some(frame),
+            }
+        }
     }
 
     /// The next event that is there already.
     pub fn try_next(&mut self) -> Option<RadioEvent> {
-        self.queue.try_recv().ok()
+        while let Ok(notice) = self.notices.try_recv() {
+            match notice {
+                Notice::Adapter(state) => return Some(RadioEvent::Adapter(state)),
+                Notice::Finished => self.finished = true,
+            }
+        }
+        if let Ok(frame) = self.frames.try_recv() {
+            return Some(frame);
+        }
+        std::mem::take(&mut self.finished).then_some(RadioEvent::Finished)
     }
 
-    /// Takes the count of events dropped since it was last taken.
+    /// Takes the count of frames dropped since it was last taken.
     pub fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{ManualClock, Timestamp};
+
+    fn queue(capacity: usize) -> (RadioSink, RadioEvents) {
+        let clock = ManualClock::new(Timestamp::from_unix_seconds(0));
+        RadioSink::new(Arc::new(clock), capacity)
+    }
+
+    fn names(events: impl Iterator<Item = RadioEvent>) -> String {
+        events
+            .map(|event| match event {
+                RadioEvent::Heard { .. } => 'h',
+                RadioEvent::Adapter(_) => 'a',
+                RadioEvent::Finished => 'f',
+            })
+            .collect()
+    }
+
+    #[test]
+    fn only_frames_are_lost_when_the_queue_is_full() {
+        let (sink, mut events) = queue(2);
+        for _ in 0..5 {
+            sink.heard(Advertisement::new(), None);
+        }
+        sink.adapter(AdapterState::Off);
+        sink.finished();
+        assert_eq!(events.take_dropped(), 3);
+        assert_eq!(names(std::iter::from_fn(|| events.try_next())), "ahhf");
+    }
+
+    #[tokio::test]
+    async fn the_adapter_comes_first_and_the_end_last() {
+        let (sink, mut events) = queue(8);
+        sink.heard(Advertisement::new(), None);
+        sink.finished();
+        sink.adapter(AdapterState::Gone);
+        sink.heard(Advertisement::new(), None);
+        sink.adapter(AdapterState::Ready);
+        drop(sink);
+        let mut all = Vec::new();
+        while let Some(event) = events.next().await {
+            all.push(event);
+        }
+        assert_eq!(names(all.into_iter()), "aahhf");
+    }
+
+    #[tokio::test]
+    async fn who_waits_already_is_woken_by_each() {
+        let (sink, mut events) = queue(8);
+        let listener = tokio::spawn(async move {
+            let mut all = Vec::new();
+            while let Some(event) = events.next().await {
+                all.push(event);
+            }
+            names(all.into_iter())
+        });
+        tokio::task::yield_now().await;
+        sink.heard(Advertisement::new(), None);
+        tokio::task::yield_now().await;
+        sink.adapter(AdapterState::Off);
+        tokio::task::yield_now().await;
+        sink.finished();
+        drop(sink);
+        assert_eq!(listener.await.unwrap(), "haf");
     }
 }

@@ -91,10 +91,14 @@ impl Recording {
     }
 
     /// A radio that plays it, at the pace of the tracer's clock. It cannot advertise.
+    ///
+    /// The first start plays all of it: what the clock has passed by then (a log takes a while to
+    /// open) comes at once. A later one, after a pause, plays what lies ahead of the clock.
     pub fn radio(&self) -> Radio {
         Radio::scan_only(Player {
             recording: self.clone(),
             playing: None,
+            paused_before: false,
         })
     }
 }
@@ -114,13 +118,16 @@ fn parse_line(line: &str) -> Result<Recorded, String> {
 struct Player {
     recording: Recording,
     playing: Option<JoinHandle<()>>,
+    /// What a pause skips stays unheard.
+    paused_before: bool,
 }
 
 impl Scanner for Player {
     async fn start(&mut self, filter: Filter, sink: RadioSink) -> Result<(), RadioError> {
         self.stop().await?;
         let recording = self.recording.clone();
-        self.playing = Some(tokio::spawn(play(recording, filter, sink)));
+        let skip = std::mem::replace(&mut self.paused_before, true);
+        self.playing = Some(tokio::spawn(play(recording, skip, filter, sink)));
         Ok(())
     }
 
@@ -142,16 +149,20 @@ impl Drop for Player {
     }
 }
 
-/// Plays what lies ahead of the clock; what a pause of the schedule skipped stays unheard.
-async fn play(recording: Recording, filter: Filter, sink: RadioSink) {
+/// Plays a recording, or what of it the clock has not passed, if it is to `skip` the rest.
+async fn play(recording: Recording, skip: bool, filter: Filter, sink: RadioSink) {
     let clock = Arc::clone(sink.clock());
     let began = clock.now();
     for recorded in recording.frames.iter() {
-        if recorded.time < began.wall {
+        if skip && recorded.time < began.wall {
             continue;
         }
-        let wait = recorded.time.since(began.wall);
-        let monotonic = began.monotonic.saturating_add(wait);
+        let (ahead, late) = (
+            recorded.time.since(began.wall),
+            began.wall.since(recorded.time),
+        );
+        // Both clocks by the same span, or it would look as if the wall clock had jumped.
+        let monotonic = began.monotonic.saturating_add(ahead).saturating_sub(late);
         sleep_until(clock.as_ref(), monotonic).await;
         if filter.passes(&recorded.frame) {
             let at = Moment {
@@ -169,6 +180,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::protocol::Protocol;
+    use crate::radio::{RadioEvent, RadioEvents};
+    use crate::time::SimulatedClock;
 
     const GOOD: &str = r#"{"time_ms":1000,"rssi_dbm":-63,"frame":"020106"}
 
@@ -197,6 +211,63 @@ mod tests {
             );
         }
         assert!(Recording::parse("\n\n").is_err());
+    }
+
+    /// A recording of the identifiers 0.., heard at `times_ms`.
+    fn of_identifiers(times_ms: impl Iterator<Item = u64>) -> Recording {
+        let line = |(n, time_ms): (usize, u64)| {
+            let frame = format!("0fffb522{n:024x}");
+            format!("{{\"time_ms\":{time_ms},\"frame\":\"{frame}\"}}\n")
+        };
+        let text: String = times_ms.enumerate().map(line).collect();
+        Recording::parse(&text).unwrap()
+    }
+
+    /// Frames heard until the recording ends.
+    async fn frames(events: &mut RadioEvents) -> usize {
+        let mut frames = 0;
+        loop {
+            match events.next().await.unwrap() {
+                RadioEvent::Heard { .. } => frames += 1,
+                RadioEvent::Finished => return frames,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn seconds_pass(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_start_that_is_late_misses_nothing() {
+        let recording = of_identifiers((0..201).map(|n| 1_000_000 + u64::from(n == 200)));
+        let clock = Arc::new(SimulatedClock::new(recording.start(), 1));
+        let (sink, mut events) = RadioSink::new(clock, 1_000);
+        let mut radio = recording.radio();
+        seconds_pass(5).await;
+        let filter = Filter::of(&[Protocol::bluezone()]);
+        radio.scanner.start(filter, sink).await.unwrap();
+        assert_eq!(frames(&mut events).await, 201);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_skips_what_it_lasts() {
+        let recording = of_identifiers((0..10).map(|n| 1_000_000 + 1_000 * n));
+        let clock = Arc::new(SimulatedClock::new(recording.start(), 1));
+        let (sink, mut events) = RadioSink::new(clock, 1_000);
+        let mut radio = recording.radio();
+        let filter = Filter::of(&[Protocol::bluezone()]);
+        let started = radio.scanner.start(filter.clone(), sink.clone());
+        started.await.unwrap();
+        assert!(matches!(
+            events.next().await,
+            Some(RadioEvent::Heard { .. })
+        ));
+        radio.scanner.stop().await.unwrap();
+        seconds_pass(5).await;
+        radio.scanner.start(filter, sink).await.unwrap();
+        assert_eq!(frames(&mut events).await, 5);
     }
 
     proptest! {

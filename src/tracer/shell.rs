@@ -207,7 +207,10 @@ impl Shell {
         }
         while let Some(action) = self.engine.next_action() {
             match action {
-                Action::Advertise { frame, .. } => self.advertise(&frame).await,
+                Action::Advertise { frame, until } => {
+                    let lifetime = until.since(self.clock.now().wall);
+                    self.advertise(&frame, lifetime).await;
+                }
                 Action::StopAdvertising => self.stop_advertising().await,
                 Action::Scan(on) => self.scan(on).await,
                 Action::Store(sightings) => {
@@ -230,11 +233,11 @@ impl Shell {
         }
     }
 
-    async fn advertise(&mut self, frame: &Advertisement) {
+    async fn advertise(&mut self, frame: &Advertisement, lifetime: Duration) {
         let Some(advertiser) = &mut self.radio.advertiser else {
             return;
         };
-        let result = in_time(advertiser.advertise(frame)).await;
+        let result = in_time(advertiser.advertise(frame, lifetime)).await;
         if result.is_ok() {
             self.still_advertising = None;
         }

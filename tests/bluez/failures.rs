@@ -12,7 +12,7 @@ use truyvet::time::SystemClock;
 use super::fake::INSTANCES_MAX;
 use super::private_bus::{with_bus, without_bus};
 use super::stack::Stack;
-use super::{Ears, gaen_frame, on, protocols, with_bluez};
+use super::{Ears, SLOT, gaen_frame, on, protocols, with_bluez};
 
 #[test]
 fn no_room_for_another_advertisement() {
@@ -20,14 +20,14 @@ fn no_room_for_another_advertisement() {
         let mut mouths = Vec::new();
         for _ in 0..INSTANCES_MAX {
             let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-            mouth.advertise(&gaen_frame(1)).await.unwrap();
+            mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
             mouths.push(mouth);
         }
         let mut late = BluezAdvertiser::open(&on("hci0")).await.unwrap();
-        let refused = late.advertise(&gaen_frame(2)).await.unwrap_err();
+        let refused = late.advertise(&gaen_frame(2), SLOT).await.unwrap_err();
         assert!(matches!(refused, RadioError::TooManyAdvertisements));
         mouths.pop().unwrap().stop().await.unwrap();
-        late.advertise(&gaen_frame(2)).await.unwrap();
+        late.advertise(&gaen_frame(2), SLOT).await.unwrap();
     });
 }
 
@@ -41,7 +41,7 @@ fn an_adapter_that_is_off_stays_off() {
         let (sink, _events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
         let started = scanner.start(Filter::of(&protocols()), sink).await;
         assert!(matches!(started, Err(RadioError::AdapterOff)));
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        let advertised = mouth.advertise(&gaen_frame(1), SLOT).await;
         assert!(matches!(advertised, Err(RadioError::AdapterOff)));
         for options in [SystemOptions::default(), on("hci0")] {
             assert!(matches!(system(options).await, Err(RadioError::AdapterOff)));
@@ -60,8 +60,83 @@ fn a_scan_outlives_its_adapters_being_off() {
         assert_eq!(ears.state().await, AdapterState::Off);
         stack.power("hci1", true).await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn a_start_with_the_adapter_off_goes_on_once_it_is_on() {
+    with_bluez(2, async |_| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        for _ in 0..2 {
+            ears.scanner.stop().await.unwrap();
+            let refused = ears.restart().await;
+            assert!(matches!(refused, Err(RadioError::AdapterOff)));
+        }
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn a_first_start_with_the_adapter_gone_goes_on_once_it_is_back() {
+    with_bluez(2, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let scanner = BtleplugScanner::open(&on("hci1")).await.unwrap();
+        let (_, events) = RadioSink::new(Arc::new(SystemClock::default()), 1);
+        let mut ears = Ears { scanner, events };
+        bluez.unplug(1);
+        let refused = ears.restart().await;
+        assert!(matches!(refused, Err(RadioError::NoAdapter)));
+        bluez.plug(1);
+        while ears.state().await != AdapterState::Ready {}
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+#[test]
+fn the_adapter_is_watched_in_a_pause() {
+    with_bluez(2, async |bluez| {
+        let stack = Stack::open();
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        ears.scanner.stop().await.unwrap();
+
+        stack.power("hci1", false).await;
+        assert_eq!(ears.state().await, AdapterState::Off);
+        stack.power("hci1", true).await;
+        assert_eq!(ears.state().await, AdapterState::Ready);
+        bluez.vanish().await;
+        bluez.appear().await;
+        assert_eq!(ears.state().await, AdapterState::Gone);
+        assert_eq!(ears.state().await, AdapterState::Ready);
+
+        assert!(!stack.is_discovering("hci1").await);
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        ears.restart().await.unwrap();
+        ears.hear(&gaen_frame(1)).await;
+    });
+}
+
+/// As when an adapter goes and comes before anybody looks.
+#[test]
+fn an_adapter_that_was_away_unseen_has_been_gone() {
+    with_bluez(1, async |bluez| {
+        let mut ears = Ears::open("hci0").await;
+        for _ in 0..2 {
+            bluez.plug(0);
+            assert_eq!(ears.state().await, AdapterState::Gone);
+            assert_eq!(ears.state().await, AdapterState::Ready);
+            ears.scanner.stop().await.unwrap();
+        }
     });
 }
 
@@ -70,14 +145,14 @@ fn a_restarted_bluetoothd_is_taken_up_again() {
     with_bluez(2, async |bluez| {
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         bluez.vanish().await;
         assert_eq!(ears.state().await, AdapterState::Gone);
-        let advertised = mouth.advertise(&gaen_frame(2)).await;
+        let advertised = mouth.advertise(&gaen_frame(2), SLOT).await;
         assert!(matches!(advertised, Err(RadioError::NoService(_))));
         bluez.appear().await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(2)).await.unwrap();
+        mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
         ears.hear(&gaen_frame(2)).await;
     });
 }
@@ -104,7 +179,7 @@ fn an_unplugged_adapter_is_taken_up_again() {
         bluez.unplug(1);
         assert_eq!(ears.state().await, AdapterState::Gone);
         bluez.unplug(0);
-        let advertised = mouth.advertise(&gaen_frame(1)).await;
+        let advertised = mouth.advertise(&gaen_frame(1), SLOT).await;
         assert!(
             matches!(advertised, Err(RadioError::NoAdapter)),
             "{advertised:?}"
@@ -112,7 +187,7 @@ fn an_unplugged_adapter_is_taken_up_again() {
         bluez.plug(0);
         bluez.plug(1);
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1)).await.unwrap();
+        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
         ears.hear(&gaen_frame(1)).await;
     });
 }

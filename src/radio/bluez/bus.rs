@@ -1,14 +1,15 @@
 //! A connection of our own to the system bus, and what `bluetoothd` says there of its adapters.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dbus::Path;
 use dbus::arg::{AppendAll, PropMap, ReadAll, prop_cast};
 use dbus::channel::MatchingReceiver;
 use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{Proxy, SyncConnection};
+use dbus::{Message, Path};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -120,9 +121,20 @@ impl Bus {
     /// the bus itself go. btleplug reports none of these.
     pub(crate) async fn follow(&self, path: &Path<'static>) -> Result<Presence, RadioError> {
         self.follow_owner().await?;
-        self.follow_adapter(path, "InterfacesAdded", true).await?;
-        self.follow_adapter(path, "InterfacesRemoved", false)
-            .await?;
+        self.follow_adapter(path, "InterfacesAdded", true, |message| {
+            message
+                .get2::<Path<'_>, HashMap<String, PropMap>>()
+                .1
+                .is_some_and(|interfaces| interfaces.contains_key(ADAPTER))
+        })
+        .await?;
+        self.follow_adapter(path, "InterfacesRemoved", false, |message| {
+            message
+                .get2::<Path<'_>, Vec<String>>()
+                .1
+                .is_some_and(|interfaces| interfaces.iter().any(|name| name == ADAPTER))
+        })
+        .await?;
         Ok(Presence(self.here.subscribe()))
     }
 
@@ -149,6 +161,7 @@ impl Bus {
         path: &Path<'static>,
         member: &'static str,
         becomes: bool,
+        concerns: fn(&Message) -> bool,
     ) -> Result<(), RadioError> {
         const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
         // The bus itself sorts out the signals of every device that is found.
@@ -161,7 +174,9 @@ impl Bus {
         self.connection.start_receive(
             MatchRule::new_signal(OBJECTS, member),
             Box::new(move |message, _| {
-                if message.get1::<Path<'_>>().is_some_and(|at| at == path) {
+                let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
+                // An adapter gains and loses other interfaces while it is there.
+                if at_path && concerns(&message) {
                     here.send_replace(becomes);
                 }
                 true

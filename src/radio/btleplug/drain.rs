@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::os::{self, Power, Presence};
-use super::radio_error;
+use super::{absence, explain};
 use crate::radio::join::Join;
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink};
 
@@ -47,9 +47,11 @@ pub(super) enum News {
     ManufacturerData(PeripheralId, HashMap<u16, Vec<u8>>),
 }
 
-/// What the scanner tells its task, with what to answer once done.
+/// What the scanner tells its task, with where to answer.
 pub(super) enum Order {
-    Listen(Filter, RadioSink, oneshot::Sender<()>),
+    /// Scan. The answer tells how that began.
+    Listen(Filter, RadioSink, oneshot::Sender<Result<(), RadioError>>),
+    /// Scan no more.
     Ignore(oneshot::Sender<()>),
 }
 
@@ -63,24 +65,9 @@ enum Done {
     Forgotten,
 }
 
-/// A scan in progress.
-struct Listening {
-    join: Join<PeripheralId>,
-    sink: RadioSink,
-    state: AdapterState,
-}
-
-impl Listening {
-    fn report(&mut self, state: AdapterState) {
-        if self.state != state {
-            self.state = state;
-            self.sink.adapter(state);
-        }
-    }
-}
-
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Resuming {
+    /// What `state` says was true when last looked at.
     No,
     Yes,
     /// What happened meanwhile calls for another try.
@@ -92,7 +79,14 @@ enum Resuming {
 pub(super) struct Drain {
     adapter: Adapter,
     power: Power,
-    listening: Option<Listening>,
+    /// The adapter's state, as far as known.
+    state: AdapterState,
+    /// Whom to tell of the adapter: whoever has listened last.
+    sink: Option<RadioSink>,
+    /// What is heard, while there is to be a scan.
+    join: Option<Join<PeripheralId>>,
+    /// Who waits to be told how the scan began.
+    answer: Option<oneshot::Sender<Result<(), RadioError>>>,
     errands: FuturesUnordered<Errand>,
     lookups: usize,
     read: usize,
@@ -100,11 +94,14 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    pub(super) fn new(adapter: Adapter, power: Power) -> Self {
+    pub(super) fn new(adapter: Adapter, power: Power, state: AdapterState) -> Self {
         Self {
             adapter,
             power,
-            listening: None,
+            state,
+            sink: None,
+            join: None,
+            answer: None,
             errands: FuturesUnordered::new(),
             lookups: 0,
             read: 0,
@@ -133,15 +130,18 @@ impl Drain {
                     if self.power.is_lost() {
                         return self.report(AdapterState::Gone);
                     }
-                    match here {
-                        true => self.resume(),
-                        false => self.report(AdapterState::Gone),
+                    // Also if it is here: it may have been away unseen, and all it did has ended then.
+                    self.report(AdapterState::Gone);
+                    if here {
+                        self.resume();
+                    } else {
+                        self.look_again();
                     }
                 }
             }
         }
         // The scanner has been dropped. btleplug keeps its connection, and with it the scan.
-        if self.listening.take().is_some() {
+        if self.join.take().is_some() {
             let _ = tokio::time::timeout(FAREWELL, self.adapter.stop_scan()).await;
         }
     }
@@ -149,28 +149,32 @@ impl Drain {
     fn obey(&mut self, order: Order) {
         self.errands.clear();
         self.lookups = 0;
-        self.resuming = Resuming::No;
-        let done = match order {
-            Order::Listen(filter, sink, done) => {
-                self.listening = Some(Listening {
-                    join: Join::new(filter),
-                    sink,
-                    state: AdapterState::Ready,
-                });
-                done
+        // Whoever gave the order before has given up waiting.
+        self.answer = None;
+        let unsure = std::mem::replace(&mut self.resuming, Resuming::No) != Resuming::No;
+        match order {
+            Order::Listen(filter, sink, answer) => {
+                self.join = Some(Join::new(filter));
+                self.sink = Some(sink);
+                self.answer = Some(answer);
+                self.resume();
             }
             Order::Ignore(done) => {
-                self.listening = None;
-                done
+                self.join = None;
+                if unsure {
+                    self.resume();
+                }
+                // It may have been given up as well.
+                let _ = done.send(());
             }
-        };
-        // Whoever gave the order may have given up waiting.
-        let _ = done.send(());
+        }
     }
 
     fn report(&mut self, state: AdapterState) {
-        if let Some(listening) = &mut self.listening {
-            listening.report(state);
+        if std::mem::replace(&mut self.state, state) != state
+            && let Some(sink) = &self.sink
+        {
+            sink.adapter(state);
         }
     }
 
@@ -178,11 +182,12 @@ impl Drain {
         match event {
             CentralEvent::StateUpdate(CentralState::PoweredOn) => return self.powered_on(),
             CentralEvent::StateUpdate(CentralState::PoweredOff) => {
-                return self.report(AdapterState::Off);
+                self.report(AdapterState::Off);
+                return self.look_again();
             }
             _ => {}
         }
-        let Some(Listening { join, sink, .. }) = &mut self.listening else {
+        let (Some(join), Some(sink)) = (&mut self.join, &self.sink) else {
             return;
         };
         let joined = match os::news(event) {
@@ -207,8 +212,8 @@ impl Drain {
     /// Reads a device's properties.
     fn look(&mut self, id: PeripheralId) {
         if self.lookups >= LOOKUPS_MAX {
-            if let Some(listening) = &self.listening {
-                listening.sink.missed();
+            if let Some(sink) = &self.sink {
+                sink.missed();
             }
             return;
         }
@@ -235,15 +240,14 @@ impl Drain {
     }
 
     fn powered_on(&mut self) {
-        let ready = |listening: &Listening| listening.state == AdapterState::Ready;
         // Said of an adapter that has not been off, it is no reason to interrupt the scan.
-        if !self.listening.as_ref().is_some_and(ready) {
+        if self.state != AdapterState::Ready || self.resuming != Resuming::No {
             self.resume();
         }
     }
 
     fn looked(&mut self, id: &PeripheralId, properties: Option<&PeripheralProperties>) {
-        let Some(Listening { join, sink, .. }) = &mut self.listening else {
+        let (Some(join), Some(sink)) = (&mut self.join, &self.sink) else {
             return;
         };
         let Some(found) = properties else {
@@ -257,56 +261,51 @@ impl Drain {
         }
     }
 
-    /// Begins the scan again, if the adapter allows.
+    /// Looks whether the adapter is on, and begins the scan if there is to be one.
     fn resume(&mut self) {
-        if self.resuming == Resuming::No {
-            self.resume_after(Duration::ZERO);
-        } else {
+        match self.resuming {
+            Resuming::No => self.resume_after(Duration::ZERO),
+            Resuming::Yes | Resuming::YesAndAgain => self.look_again(),
+        }
+    }
+
+    /// What is being found out may be true no longer.
+    fn look_again(&mut self) {
+        if self.resuming == Resuming::Yes {
             self.resuming = Resuming::YesAndAgain;
         }
     }
 
     fn resume_after(&mut self, delay: Duration) {
-        if self.listening.is_none() {
-            return;
-        }
         self.resuming = Resuming::Yes;
         let (adapter, power) = (self.adapter.clone(), self.power.clone());
+        let scan = self.join.is_some();
         self.errands.push(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            if let Err(obstacle) = power.require_on().await {
-                return Done::Resumed(Err(obstacle));
-            }
-            // What may be left of the old scan would be in the new one's way.
-            let _ = adapter.stop_scan().await;
-            let started = adapter.start_scan(ScanFilter::default()).await;
-            Done::Resumed(started.map_err(radio_error))
+            Done::Resumed(begin(&adapter, &power, scan).await)
         }));
     }
 
     fn resumed(&mut self, resumed: Result<(), RadioError>) {
-        let again = self.resuming == Resuming::YesAndAgain;
-        self.resuming = Resuming::No;
-        let refused = match resumed {
-            Ok(()) => {
-                self.report(AdapterState::Ready);
-                false
-            }
+        if std::mem::replace(&mut self.resuming, Resuming::No) == Resuming::YesAndAgain {
+            return self.resume();
+        }
+        let state = match &resumed {
+            Ok(()) => Some(AdapterState::Ready),
             // To be switched on, and to be plugged in, are events that lead here again.
-            Err(RadioError::AdapterOff) => {
-                self.report(AdapterState::Off);
-                false
-            }
-            Err(RadioError::NoAdapter | RadioError::NoService(_)) => {
-                self.report(AdapterState::Gone);
-                false
-            }
-            Err(_) => true,
+            Err(error) => absence(error),
         };
-        if again {
-            self.resume();
-        } else if refused {
+        if let Some(state) = state {
+            self.report(state);
+        } else if self.answer.is_none() || self.state != AdapterState::Ready {
             self.resume_after(RETRY);
+        } else {
+            // Nothing has changed that would make another try succeed: that is for whoever asked.
+            self.join = None;
+        }
+        if let Some(answer) = self.answer.take() {
+            // Whoever asked may have given up waiting.
+            let _ = answer.send(resumed);
         }
     }
 
@@ -319,6 +318,21 @@ impl Drain {
             Done::Resumed(resumed) => self.resumed(resumed),
             Done::Forgotten => {}
         }
+    }
+}
+
+/// Begins a scan, if there is to be one and the adapter is on.
+async fn begin(adapter: &Adapter, power: &Power, scan: bool) -> Result<(), RadioError> {
+    // btleplug would switch the adapter on, against its owner's will.
+    power.require_on().await?;
+    if !scan {
+        return Ok(());
+    }
+    // What may be left of an old scan would be in the new one's way.
+    let _ = adapter.stop_scan().await;
+    match adapter.start_scan(ScanFilter::default()).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(explain(power, error).await),
     }
 }
 

@@ -140,6 +140,7 @@ async fn read(
         services: services.cloned().unwrap_or_default(),
         service_data: data(prop_cast(&properties, "ServiceData")),
         manufacturer_data: data(prop_cast(&properties, "ManufacturerData")),
+        timeout_s: prop_cast(&properties, "Timeout").copied(),
         address: String::new(),
         owner,
         object,

@@ -7,12 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dbus::Path;
 use dbus::arg::{PropMap, RefArg, Variant};
 use dbus::channel::{Channel, MatchingReceiver, Sender};
 use dbus::message::{MatchRule, SignalArgs};
 use dbus::nonblock::stdintf::org_freedesktop_dbus::PropertiesPropertiesChanged;
 use dbus::nonblock::{MsgMatch, SyncConnection};
+use dbus::{Message, Path};
 use dbus_crossroads::{Crossroads, IfaceToken};
 
 use self::interfaces::{adapter1, advertising_manager1, device1};
@@ -37,6 +37,7 @@ struct Broadcast {
     services: Vec<String>,
     service_data: Data<String>,
     manufacturer_data: Data<u16>,
+    timeout_s: Option<u16>,
 }
 
 impl Broadcast {
@@ -180,6 +181,28 @@ impl Fake {
     /// The next so many scans are refused, as while a crashed daemon's scan still runs.
     pub(crate) fn refuse_scans(&self, count: u32) {
         self.world.lock().unwrap().refusals = count;
+    }
+
+    /// The `Timeout` of each advertisement on the air that has one.
+    pub(crate) fn timeouts(&self) -> Vec<u16> {
+        let world = self.world.lock().unwrap();
+        let timeouts = world.broadcasts.iter().filter_map(|known| known.timeout_s);
+        timeouts.collect()
+    }
+
+    /// The `Timeout` of every advertisement that has one is over.
+    pub(crate) fn time_out(&self) {
+        let mut world = self.world.lock().unwrap();
+        let over: Vec<_> = world
+            .broadcasts
+            .extract_if(.., |known| known.timeout_s.is_some())
+            .collect();
+        for Broadcast { owner, object, .. } in over {
+            let interface = "org.bluez.LEAdvertisement1";
+            let release = Message::new_method_call(owner, object, interface, "Release").unwrap();
+            // It fails also if only the connection's task was woken already, to send what is queued.
+            let _ = self.connection.send(release);
+        }
     }
 
     /// The daemon ends, with all that it did for its clients.
