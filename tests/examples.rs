@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use truyvet::engine::State;
 use truyvet::log::{KeyFile, LogReader};
 use truyvet::radio::air::{Air, AirConfig};
 use truyvet::time::SystemClock;
-use truyvet::{EncounterLog, Protocol, Tracer};
+use truyvet::{EncounterLog, Event, Protocol, Tracer};
 
 /// The example `name`, which `cargo test` builds beside the tests.
 fn example(name: &str, directory: &Path) -> Command {
@@ -47,9 +46,11 @@ fn advertised() -> (TempDir, String) {
                 .start()
                 .await
                 .unwrap();
-            while tracer.health().advertising.state != State::Working {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            let mut events = tracer.events();
+            let advertises = |event: &Event| {
+                matches!(event, Event::Health(health) if health.advertising.state == State::Working)
+            };
+            while !advertises(&events.next().await.unwrap()) {}
             tracer.stop().await.unwrap();
         });
     }
