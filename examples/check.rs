@@ -82,13 +82,16 @@ fn check(args: &Args) -> Result<(), Error> {
             say!("  {place}");
         }
     }
-    let exposures = match args.verify_only {
+    let matched = match args.verify_only {
         true => None,
         false => Some(match_files(args, &readable)?),
     };
     if args.json {
-        let report = report(args, &files, found.as_deref(), exposures.as_deref());
+        let report = report(args, &files, found.as_deref(), matched.as_ref());
         say!("{report:#}");
+    }
+    if matched.is_some_and(|matched| !matched.damage.is_empty()) {
+        return Err("part of the log is damaged, and an exposure may have been in it".into());
     }
     let refused = readable.iter().filter(|file| !file.is_believed()).count();
     let unread = files.len() - readable.len();
@@ -179,7 +182,15 @@ fn find(id: EphemeralId, files: &[&Published]) -> Vec<String> {
     places
 }
 
-fn match_files(args: &Args, files: &[&Published]) -> Result<Vec<Exposure>, Error> {
+/// What came of the log.
+struct Matched {
+    exposures: Vec<Exposure>,
+    /// What of the log could not be read.
+    damage: Vec<String>,
+    torn_bytes: u64,
+}
+
+fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
     let matcher = Matcher::from_log(MatchConfig::default(), &args.log.reader()?)?;
     for damage in matcher.damage() {
         warn(&format!(
@@ -206,18 +217,31 @@ fn match_files(args: &Args, files: &[&Published]) -> Result<Vec<Exposure>, Error
             say!("\n{exposure}\n    |{}|", picture(exposure));
         }
     }
-    Ok(exposures)
+    Ok(Matched {
+        exposures,
+        damage: matcher.damage().iter().map(ToString::to_string).collect(),
+        torn_bytes: matcher.torn_bytes(),
+    })
 }
 
 fn report(
     args: &Args,
     files: &[File],
     found: Option<&[String]>,
-    exposures: Option<&[Exposure]>,
+    matched: Option<&Matched>,
 ) -> serde_json::Value {
     let files: Vec<_> = args.files.iter().zip(files).map(file_json).collect();
-    let exposures = exposures.map(|list| list.iter().map(exposure_json).collect::<Vec<_>>());
-    json!({ "files": files, "identifier_found": found, "exposures": exposures })
+    let exposures = matched.map(|matched| {
+        let exposures = matched.exposures.iter().map(exposure_json);
+        exposures.collect::<Vec<_>>()
+    });
+    json!({
+        "files": files,
+        "identifier_found": found,
+        "exposures": exposures,
+        "log_damage": matched.map(|matched| &matched.damage),
+        "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
+    })
 }
 
 fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {

@@ -20,30 +20,31 @@
 //! use truyvet::time::{SimulatedClock, Timestamp};
 //! use truyvet::{EncounterLog, Protocol, Tracer};
 //!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // With tokio's time paused (its feature `test-util`), half an hour takes no time at all.
+//! #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (home, away) = (tempfile::tempdir()?, tempfile::tempdir()?);
-//! let start = Timestamp::from_unix_seconds(1_596_880_800); // 2020-08-08T10:00Z
-//! let air = Air::new(AirConfig::default(), Arc::new(SimulatedClock::new(start, 1)));
-//! let mut tracers = Vec::new();
-//! for (directory, x_m) in [(home.path(), 0.0), (away.path(), 2.0)] {
-//!     let log = EncounterLog::open(directory, &MemoryKey::random()?)?;
-//!     let tracer = Tracer::builder(log, air.place(x_m, 0.0).radio())
-//!         .advertise(Protocol::gaen())
-//!         .clock(air.clock());
-//!     tracers.push(tracer.start().await?);
-//! }
-//! tokio::time::sleep(Duration::from_secs(1_800)).await; // paused in this test: no time at all
+//!     let start = Timestamp::from_unix_seconds(1_596_880_800); // 2020-08-08T10:00Z
+//!     let air = Air::new(AirConfig::default(), Arc::new(SimulatedClock::new(start, 1)));
+//!     let mut tracers = Vec::new();
+//!     for (directory, x_m) in [(home.path(), 0.0), (away.path(), 2.0)] {
+//!         let log = EncounterLog::open(directory, &MemoryKey::random()?)?;
+//!         let tracer = Tracer::builder(log, air.place(x_m, 0.0).radio())
+//!             .advertise(Protocol::gaen())
+//!             .clock(air.clock());
+//!         tracers.push(tracer.start().await?);
+//!     }
+//!     tokio::time::sleep(Duration::from_secs(1_800)).await;
 //!
-//! let published = tracers[1].release(start.utc_day(), start.utc_day()).await?;
-//! let matcher = Matcher::from_log(MatchConfig::default(), &tracers[0].log_reader())?;
-//! for exposure in matcher.exposures(&published) {
-//!     println!("{exposure}"); // 2020-08-08: 29 minutes near a reported GAEN user, …
+//!     let published = tracers[1].release(start.utc_day(), start.utc_day()).await?;
+//!     let matcher = Matcher::from_log(MatchConfig::default(), &tracers[0].log_reader())?;
+//!     for exposure in matcher.exposures(&published) {
+//!         println!("{exposure}"); // 2020-08-08: 29 minutes near a reported GAEN user, …
 //! #   assert!(exposure.duration.as_secs() > 1_600);
-//! }
+//!     }
 //! # assert_eq!(matcher.exposures(&published).len(), 1);
-//! # Ok(())
-//! # }
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # The rooms
@@ -82,6 +83,8 @@ pub use protocol::{EphemeralId, Protocol, ProtocolKind, PublishedKey};
 pub use secret::Secret;
 pub use sighting::Sighting;
 pub use tracer::{Events, Tracer, TracerBuilder, TracerError};
+/// The crate of the service UUIDs in this one's interface.
+pub use uuid;
 
 /// The README's example is compiled as it stands.
 #[cfg(all(doctest, feature = "ble"))]

@@ -321,6 +321,13 @@ fn a_directory_of_other_things_is_left_alone() {
         Err(LogError::NotALog { .. })
     ));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    // A log without its identity is a damaged log, not some other directory.
+    let damaged = three_chunks();
+    fs::remove_file(damaged.path().join("log.meta")).unwrap();
+    assert!(matches!(
+        EncounterLog::open(damaged.path(), &key()),
+        Err(LogError::Corrupted { .. })
+    ));
     assert!(matches!(
         LogReader::open(dir.path().join("absent"), &key()),
         Err(LogError::NoLog { .. })

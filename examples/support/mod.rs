@@ -35,6 +35,15 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
+    /// The key, made with the log if neither is there.
+    pub(crate) fn open_or_create_key(&self) -> Result<KeyFile, Error> {
+        // A fresh key would not open a log that is there already.
+        match self.log.join("log.meta").exists() {
+            true => Ok(KeyFile::open(&self.key)?),
+            false => Ok(KeyFile::open_or_create(&self.key)?),
+        }
+    }
+
     pub(crate) fn reader(&self) -> Result<LogReader, Error> {
         Ok(LogReader::open(&self.log, &KeyFile::open(&self.key)?)?)
     }

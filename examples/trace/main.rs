@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
-use truyvet::log::KeyFile;
 use truyvet::radio::replay::Recording;
 use truyvet::radio::{Radio, RadioError};
 use truyvet::time::{Clock, SimulatedClock, SystemClock};
@@ -40,7 +39,7 @@ use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
         ten minutes of this machine's Bluetooth\n  \
         cargo run --release --example trace -- --radio replay \
         --recording examples/recordings/passer-by.jsonl\n      \
-        a recording, ten times as fast as life\n\n\
+        a recording, sixty times as fast as life\n\n\
         Ctrl-C or SIGTERM ends it in order: what was heard is stored."
 )]
 struct Args {
@@ -58,13 +57,16 @@ struct Args {
     /// The recording to replay
     #[arg(long, value_name = "FILE", required_if_eq("radio", "replay"))]
     recording: Option<PathBuf>,
-    /// How many times faster than life a simulation or a replay runs
+    /// How many times faster than life a simulation (75 if not given) or a replay (60) runs, 1 to 1000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     speed: Option<u32>,
-    /// End after so many seconds
+    /// End after so many seconds; of the recording, in a replay
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
 }
+
+/// How many times faster than life a replay runs, unless told.
+const REPLAY_SPEED: u32 = 60;
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum RadioChoice {
@@ -171,7 +173,7 @@ async fn replay(args: &Args) -> Result<(), Error> {
     let path = args.recording.as_ref().ok_or("give --recording FILE")?;
     let recording =
         Recording::parse(&read_text(path)?).map_err(|e| format!("{}: {e}", path.display()))?;
-    let speed = args.speed.unwrap_or(10);
+    let speed = args.speed.unwrap_or(REPLAY_SPEED);
     say!(
         "radio: replay of {} from {}, {speed} times as fast",
         path.display(),
@@ -195,7 +197,7 @@ async fn trace(
     seconds: Option<u64>,
 ) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
-    let log = EncounterLog::open(&args.log.log, &KeyFile::open_or_create(&args.log.key)?)?;
+    let log = EncounterLog::open(&args.log.log, &args.log.open_or_create_key()?)?;
     say!(
         "log:   {}, sealed under the key in {}",
         args.log.log.display(),

@@ -227,19 +227,13 @@ fn publish(
     if kind == ProtocolKind::Bluezone {
         let entries: Vec<_> = keys
             .into_iter()
-            .filter_map(|key| match key {
-                PublishedKey::Bluezone(entry) => Some(entry),
-                _ => None,
-            })
+            .filter_map(PublishedKey::into_bluezone)
             .collect();
         let file = home.join("published.json");
         std::fs::write(&file, bluezone_json::write(&entries))?;
         return Ok((file, Vec::new()));
     }
-    let keys = keys.into_iter().filter_map(|key| match key {
-        PublishedKey::Gaen(key) => Some(key),
-        _ => None,
-    });
+    let keys = keys.into_iter().filter_map(PublishedKey::into_gaen);
     let authority = SigningKey::generate()?.named(KeyName::new("452", "v1"));
     let day = start.utc_day();
     let zip = ExportWriter::new(ExportOptions::new("VN", day.start(), day.end()))

@@ -10,6 +10,36 @@
 //! 3. tell how actions went ([`scan_result`](Engine::scan_result) and its like);
 //! 4. [`stop`](Engine::stop), and carry out what comes of that.
 //!
+//! ```
+//! use truyvet::engine::{Action, Config};
+//! use truyvet::entropy::SystemEntropy;
+//! use truyvet::log::MemoryKey;
+//! use truyvet::time::{Clock, SystemClock};
+//! use truyvet::{EncounterLog, Engine, Protocol};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let mut log = EncounterLog::open(directory.path(), &MemoryKey::random()?)?;
+//! let config = Config::new(Protocol::gaen());
+//! let mut engine = Engine::new(config, log.own_keys()?, Box::new(SystemEntropy));
+//! let clock = SystemClock::default();
+//!
+//! engine.start(clock.now());
+//! while let Some(action) = engine.next_action() {
+//!     match action {
+//!         Action::Scan(_) => engine.scan_result(clock.now(), Ok(())), // the app's Bluetooth
+//!         Action::Advertise { .. } => engine.advertise_result(clock.now(), Ok(())),
+//!         Action::SaveKeys => log.save_own_keys(engine.own_keys())?,
+//!         Action::Store(sightings) => log.append(&sightings)?,
+//!         Action::Purge(today) => drop(log.purge(today)?),
+//!         _ => {}
+//!     }
+//! }
+//! assert!(engine.health().is_well());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! The same inputs give the same actions, always: randomness comes from the [`Entropy`] it is given.
 
 use std::collections::VecDeque;

@@ -125,6 +125,15 @@ pub(super) fn require_empty(directory: &Path) -> Result<(), LogError> {
     let mut foreign = list(directory)?.into_iter();
     match foreign.find(|entry| entry != LOCK && *entry != temporary(FileKind::Meta)) {
         None => Ok(()),
+        Some(found)
+            if SegmentName::parse(&found).is_some() || found == FileKind::OwnKeys.name() =>
+        {
+            Err(LogError::corrupted(
+                FileKind::Meta.name(),
+                0,
+                "it is missing",
+            ))
+        }
         Some(found) => Err(LogError::NotALog {
             directory: directory.to_owned(),
             found,

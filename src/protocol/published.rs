@@ -35,6 +35,22 @@ impl PublishedKey {
         }
     }
 
+    /// The entry, if it is one of Bluezone's.
+    pub fn into_bluezone(self) -> Option<PublishedEntry> {
+        match self {
+            Self::Bluezone(entry) => Some(entry),
+            Self::Gaen(_) => None,
+        }
+    }
+
+    /// The diagnosis key, if it is one of GAEN's.
+    pub fn into_gaen(self) -> Option<DiagnosisKey> {
+        match self {
+            Self::Gaen(key) => Some(key),
+            Self::Bluezone(_) => None,
+        }
+    }
+
     /// Whether the authority has withdrawn it.
     pub fn is_revoked(&self) -> bool {
         matches!(self, Self::Gaen(key) if key.report_type == ReportType::Revoked)
