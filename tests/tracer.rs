@@ -79,6 +79,16 @@ async fn release_today(tracer: &Tracer) -> Vec<PublishedKey> {
     tracer.release(today, today).await.unwrap()
 }
 
+/// Two tracers a metre apart.
+async fn side_by_side() -> ([tempfile::TempDir; 2], Tracer, Tracer) {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let air = air();
+    let devices = [air.place(0.0, 0.0), air.place(1.0, 0.0)];
+    let first = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
+    let second = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
+    (dirs, first, second)
+}
+
 async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
         match events.next().await {
@@ -240,11 +250,7 @@ async fn the_app_is_told_what_happens() {
 
 #[tokio::test(start_paused = true)]
 async fn an_app_that_does_not_listen_is_told_how_much_it_missed() {
-    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let air = air();
-    let devices = [air.place(0.0, 0.0), air.place(1.0, 0.0)];
-    let tracer = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
-    let other = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
+    let (_dirs, tracer, other) = side_by_side().await;
     let mut events = tracer.events();
     // Two sightings a minute: the queue of 1,024 overflows after some nine hours.
     tokio::time::sleep(Duration::from_secs(12 * 3_600)).await;
@@ -266,11 +272,7 @@ async fn an_app_that_does_not_listen_is_told_how_much_it_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_tracer_stores_what_it_held() {
-    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let air = air();
-    let devices = [air.place(0.0, 0.0), air.place(1.0, 0.0)];
-    let tracer = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
-    let other = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
+    let (dirs, tracer, other) = side_by_side().await;
     let mut events = tracer.events();
     tokio::time::sleep(Duration::from_secs(10)).await;
     drop(tracer);
