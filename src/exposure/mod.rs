@@ -41,6 +41,7 @@ pub struct Exposure {
 
 /// A sighting that counts towards an exposure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct CountedSighting {
     /// When the first frame was heard.
     pub first: Timestamp,
@@ -56,6 +57,7 @@ pub struct CountedSighting {
 
 /// Losses, and what they rest on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct AttenuationSummary {
     /// The smallest loss: the nearest moment.
     pub min: Attenuation,

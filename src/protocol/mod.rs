@@ -62,6 +62,7 @@ impl fmt::Display for ProtocolKind {
 
 /// The time in which one identifier is advertised, `[start, end)`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Slot {
     /// Its first moment.
     pub start: Timestamp,

@@ -71,6 +71,7 @@ impl From<DiagnosisKey> for PublishedKey {
 
 /// An identifier computed from a published key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The identifier.
     pub id: EphemeralId,
