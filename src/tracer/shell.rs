@@ -317,16 +317,20 @@ impl Shell {
             return Ok(());
         }
         let batch: Vec<Sighting> = self.unstored.drain(..).collect();
-        let work = move |log: &mut EncounterLog| match log.append(&batch) {
-            Ok(()) => Ok(None),
-            Err(not_appended) => Ok(Some(not_appended)),
-        };
-        // A writer that dies takes what it was given with it.
-        let Some(NotAppended { sightings, source }) = self.with_log(work).await? else {
-            return Ok(());
-        };
-        self.unstored.extend(sightings);
-        Err(source)
+        let given = batch.len() as u64;
+        let work = move |log: &mut EncounterLog| Ok(log.append(&batch).err());
+        match self.with_log(work).await {
+            Ok(None) => Ok(()),
+            Ok(Some(NotAppended { sightings, source })) => {
+                self.unstored.extend(sightings);
+                Err(source)
+            }
+            Err(died) => {
+                // A writer that dies takes what it was given with it.
+                self.engine.count_losses(0, given);
+                Err(died)
+            }
+        }
     }
 
     /// Runs `work` on the log where it may block.
