@@ -125,6 +125,20 @@ impl Ears {
             }
         }
     }
+
+    /// Has `mouth` advertise `frame`, and waits until it is heard.
+    async fn hear_from(&mut self, mouth: &mut BluezAdvertiser, frame: &Advertisement) {
+        mouth.advertise(frame, SLOT).await.unwrap();
+        self.hear(frame).await;
+    }
+
+    /// Switches the listening adapter, hci1, off and on, and waits until either is told.
+    async fn off_and_on(&mut self, stack: &Stack) {
+        stack.power("hci1", false).await;
+        assert_eq!(self.state().await, AdapterState::Off);
+        stack.power("hci1", true).await;
+        assert_eq!(self.state().await, AdapterState::Ready);
+    }
 }
 
 #[test]
@@ -322,12 +336,8 @@ fn the_machines_own_bluez() {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
-        stack.power("hci1", false).await;
-        assert_eq!(ears.state().await, AdapterState::Off);
-        stack.power("hci1", true).await;
-        assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(9), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(9)).await;
+        ears.off_and_on(&stack).await;
+        ears.hear_from(&mut mouth, &gaen_frame(9)).await;
         println!("heard again after the adapter had been off");
         ears.scanner.stop().await.unwrap();
         stack.power("hci1", false).await;

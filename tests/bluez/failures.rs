@@ -56,12 +56,8 @@ fn a_scan_outlives_its_adapters_being_off() {
         let stack = Stack::open();
         let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
         let mut ears = Ears::open("hci1").await;
-        stack.power("hci1", false).await;
-        assert_eq!(ears.state().await, AdapterState::Off);
-        stack.power("hci1", true).await;
-        assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
+        ears.off_and_on(&stack).await;
+        ears.hear_from(&mut mouth, &gaen_frame(1)).await;
     });
 }
 
@@ -80,8 +76,7 @@ fn a_start_with_the_adapter_off_goes_on_once_it_is_on() {
         }
         stack.power("hci1", true).await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
+        ears.hear_from(&mut mouth, &gaen_frame(1)).await;
     });
 }
 
@@ -97,8 +92,7 @@ fn a_first_start_with_the_adapter_gone_goes_on_once_it_is_back() {
         assert!(matches!(refused, Err(RadioError::NoAdapter)));
         bluez.plug(1);
         while ears.state().await != AdapterState::Ready {}
-        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
+        ears.hear_from(&mut mouth, &gaen_frame(1)).await;
     });
 }
 
@@ -110,10 +104,7 @@ fn the_adapter_is_watched_in_a_pause() {
         let mut ears = Ears::open("hci1").await;
         ears.scanner.stop().await.unwrap();
 
-        stack.power("hci1", false).await;
-        assert_eq!(ears.state().await, AdapterState::Off);
-        stack.power("hci1", true).await;
-        assert_eq!(ears.state().await, AdapterState::Ready);
+        ears.off_and_on(&stack).await;
         bluez.vanish().await;
         bluez.appear().await;
         assert_eq!(ears.state().await, AdapterState::Gone);
@@ -152,8 +143,7 @@ fn a_restarted_bluetoothd_is_taken_up_again() {
         assert!(matches!(advertised, Err(RadioError::NoService(_))));
         bluez.appear().await;
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(2)).await;
+        ears.hear_from(&mut mouth, &gaen_frame(2)).await;
     });
 }
 
@@ -187,8 +177,7 @@ fn an_unplugged_adapter_is_taken_up_again() {
         bluez.plug(0);
         bluez.plug(1);
         assert_eq!(ears.state().await, AdapterState::Ready);
-        mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
-        ears.hear(&gaen_frame(1)).await;
+        ears.hear_from(&mut mouth, &gaen_frame(1)).await;
     });
 }
 
