@@ -13,7 +13,7 @@ use truyvet::engine::{Action, Config, Engine, Event, Schedule, State};
 use truyvet::entropy::{Entropy, EntropyError, SeededEntropy};
 use truyvet::protocol::{EphemeralId, Heard};
 use truyvet::radio::air::{Air, AirConfig};
-use truyvet::radio::{AdapterState, Filter, RadioEvent, RadioSink};
+use truyvet::radio::{AdapterState, Advertised, Filter, RadioEvent, RadioSink};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol, PublishedKey};
@@ -39,7 +39,8 @@ impl Rig {
         rig.engine.start(rig.clock.now());
         let actions = rig.actions();
         rig.engine.scan_result(rig.clock.now(), Ok(()));
-        rig.engine.advertise_result(rig.clock.now(), Ok(()));
+        rig.engine
+            .advertise_result(rig.clock.now(), Ok(Advertised::default()));
         rig.actions();
         (rig, actions)
     }
@@ -344,7 +345,8 @@ fn a_rotation_is_told_once_the_radio_has_taken_it() {
         .advertise_result(rig.clock.now(), Err("no antenna".to_owned()));
     assert_eq!(told(&rig.actions()), 0);
     rig.pass(s(3));
-    rig.engine.advertise_result(rig.clock.now(), Ok(()));
+    rig.engine
+        .advertise_result(rig.clock.now(), Ok(Advertised::default()));
     assert_eq!(told(&rig.actions()), 1);
 }
 
@@ -556,7 +558,10 @@ fn an_engine_hears_the_virtual_air_under_a_clock_moved_by_hand() {
     rig.clock.advance(s(25));
     air.catch_up();
     while let Some(event) = events.try_next() {
-        if let RadioEvent::Heard { at, frame, rssi } = event {
+        if let RadioEvent::Heard {
+            at, frame, rssi, ..
+        } = event
+        {
             rig.engine.heard(at, &frame, rssi);
         }
     }

@@ -18,7 +18,7 @@ use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
 use truyvet::log::{LogReader, MemoryKey};
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
 use truyvet::radio::replay::Recording;
-use truyvet::radio::{Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};
+use truyvet::radio::{Advertised, Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{
     Advertisement, EncounterLog, Event, Events, Health, Protocol, PublishedKey, Secret, Sighting,
@@ -337,8 +337,12 @@ impl Scanner for Fragile {
 }
 
 impl Advertiser for Fragile {
-    async fn advertise(&mut self, _: &Advertisement, _: Duration) -> Result<(), RadioError> {
-        self.result(true)
+    async fn advertise(
+        &mut self,
+        _: &Advertisement,
+        _: Duration,
+    ) -> Result<Advertised, RadioError> {
+        self.result(true).map(|()| Advertised::default())
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -463,7 +467,7 @@ async fn frames_that_wait_when_the_end_is_asked_for_are_stored() {
     let dir = tempfile::tempdir().unwrap();
     let log = EncounterLog::open(dir.path(), &key()).unwrap();
     let clock = Arc::new(SimulatedClock::new(START, 1));
-    let builder = Tracer::builder(log, Radio::scan_only(Burst)).clock(clock);
+    let builder = Tracer::builder(log, Radio::scan_only(Burst, "a burst")).clock(clock);
     let health = builder.start().await.unwrap().stop().await.unwrap();
     assert_eq!(health.counters.frames, 1_000);
     assert_eq!(stored(dir.path())[0].frames, 1_000);
@@ -473,7 +477,11 @@ async fn frames_that_wait_when_the_end_is_asked_for_are_stored() {
 async fn a_radio_that_never_answers_stops_nothing_else() {
     struct Silent;
     impl Advertiser for Silent {
-        async fn advertise(&mut self, _: &Advertisement, _: Duration) -> Result<(), RadioError> {
+        async fn advertise(
+            &mut self,
+            _: &Advertisement,
+            _: Duration,
+        ) -> Result<Advertised, RadioError> {
             std::future::pending().await
         }
 
@@ -563,7 +571,7 @@ async fn a_tracer_that_has_died_says_so() {
     }
     let dir = tempfile::tempdir().unwrap();
     let log = EncounterLog::open(dir.path(), &key()).unwrap();
-    let builder = Tracer::builder(log, Radio::scan_only(Fatal));
+    let builder = Tracer::builder(log, Radio::scan_only(Fatal, "fatal"));
     let tracer = builder.start().await.unwrap();
     let mut events = tracer.events();
     while events.next().await.is_some() {}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::radio::{Advertised, ScanMode};
 use crate::time::Timestamp;
 
 /// What works and what does not, at one moment.
@@ -14,6 +15,10 @@ pub struct Health {
     pub advertising: Status,
     /// Storing what was heard.
     pub log: Status,
+    /// How those known already are heard, once the radio has said so.
+    pub scan_mode: Option<ScanMode>,
+    /// What the system made of the last advertisement.
+    pub advertised: Option<Advertised>,
     /// When a neighbour was last heard.
     pub last_heard: Option<Timestamp>,
     /// What has been counted since the start.
@@ -84,6 +89,8 @@ impl Health {
             scanning: stopped.clone(),
             advertising: stopped.clone(),
             log: stopped,
+            scan_mode: None,
+            advertised: None,
             last_heard: None,
             counters: Counters::default(),
         }

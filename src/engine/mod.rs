@@ -14,6 +14,7 @@
 //! use truyvet::engine::{Action, Config};
 //! use truyvet::entropy::SystemEntropy;
 //! use truyvet::log::MemoryKey;
+//! use truyvet::radio::Advertised;
 //! use truyvet::time::{Clock, SystemClock};
 //! use truyvet::{EncounterLog, Engine, Protocol};
 //!
@@ -28,7 +29,7 @@
 //! while let Some(action) = engine.next_action() {
 //!     match action {
 //!         Action::Scan(_) => engine.scan_result(clock.now(), Ok(())), // the app's Bluetooth
-//!         Action::Advertise { .. } => engine.advertise_result(clock.now(), Ok(())),
+//!         Action::Advertise { .. } => engine.advertise_result(clock.now(), Ok(Advertised::default())),
 //!         Action::SaveKeys => log.save_own_keys(engine.own_keys())?,
 //!         Action::Store(sightings) => log.append(&sightings)?,
 //!         Action::Purge(today) => drop(log.purge(today)?),
@@ -45,12 +46,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::advertisement::Advertisement;
 use crate::entropy::Entropy;
 use crate::protocol::own_key::release_days;
-use crate::protocol::{EphemeralId, Heard, OwnKey, PublishedKey, Slot};
-use crate::radio::AdapterState;
-use crate::sighting::{Rssi, Sighting};
+use crate::protocol::{EphemeralId, OwnKey, PublishedKey, Slot};
+use crate::radio::{AdapterState, Advertised};
+use crate::sighting::Sighting;
 use crate::time::{Moment, Timestamp, UtcDay};
 
 mod action;
@@ -58,6 +58,7 @@ mod clock;
 mod config;
 mod event;
 mod health;
+mod hearing;
 mod neighbours;
 mod rotation;
 mod switch;
@@ -68,7 +69,7 @@ pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, State, Status};
 
 use clock::ClockWatch;
-use neighbours::{Frame, GONE_AFTER, Neighbours, Outcome};
+use neighbours::{GONE_AFTER, Neighbours, Outcome};
 use switch::Switch;
 
 /// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
@@ -141,23 +142,6 @@ impl Engine {
             self.advertise.turn_on(now.monotonic);
             self.rotate(now);
         }
-    }
-
-    /// A frame has been heard.
-    pub fn heard(&mut self, now: Moment, frame: &Advertisement, rssi: Option<Rssi>) {
-        self.observe(now);
-        let Some(frame) = self.parse(frame, rssi) else {
-            return;
-        };
-        if self.own_ids.contains(&frame.id) {
-            self.health.counters.own_frames += 1;
-            return;
-        }
-        self.health.counters.frames += 1;
-        self.health.last_heard = Some(now.wall);
-        let mut out = Outcome::default();
-        self.neighbours.heard(now, &frame, &mut out);
-        self.take(now, out);
     }
 
     /// Time has passed. To be called at [`next_deadline`](Self::next_deadline), and never wrong.
@@ -255,14 +239,18 @@ impl Engine {
     }
 
     /// How [`Action::Advertise`] went.
-    pub fn advertise_result(&mut self, now: Moment, result: Result<(), String>) {
+    pub fn advertise_result(&mut self, now: Moment, result: Result<Advertised, String>) {
         if !self.running || self.advertise_unsupported {
             return;
         }
         match result {
-            Ok(()) => {
+            Ok(advertised) => {
                 self.advertise.succeeded();
-                self.set_advertising(State::Working, now.wall);
+                let known = self.health.advertised.replace(advertised);
+                let changed = known != self.health.advertised;
+                if !self.set_advertising(State::Working, now.wall) && changed {
+                    self.tell_health();
+                }
                 if let Some(event) = self.announcement.take() {
                     self.tell(event);
                 }
@@ -354,35 +342,6 @@ impl Engine {
         &self.own_keys
     }
 
-    /// What `frame` says in the first protocol in which it says something, or what it is counted as.
-    fn parse(&mut self, frame: &Advertisement, rssi: Option<Rssi>) -> Option<Frame> {
-        let counters = &mut self.health.counters;
-        let mut counted_as = &mut counters.foreign_frames;
-        for protocol in &self.config.listen {
-            match protocol.parse(frame) {
-                Ok(None) => {}
-                Ok(Some(Heard::Identifier {
-                    id,
-                    metadata,
-                    source,
-                })) => {
-                    return Some(Frame {
-                        protocol: protocol.kind(),
-                        id,
-                        metadata,
-                        source,
-                        rssi,
-                    });
-                }
-                // An address that speaks several protocols may mention one and carry another.
-                Ok(Some(Heard::ReadByGatt)) => counted_as = &mut counters.unread_frames,
-                Err(_) => counted_as = &mut counters.malformed_frames,
-            }
-        }
-        *counted_as += 1;
-        None
-    }
-
     fn begin_scan(&mut self, now: Moment) {
         self.actions.push_back(Action::Scan(true));
         // The end of a pause is no news, and what fails goes on failing until it works.
@@ -421,10 +380,13 @@ impl Engine {
         }
     }
 
-    fn set_advertising(&mut self, state: State, now: Timestamp) {
-        if self.health.advertising.set(state, now) {
+    /// Tells whether that was news, and has been told.
+    fn set_advertising(&mut self, state: State, now: Timestamp) -> bool {
+        let news = self.health.advertising.set(state, now);
+        if news {
             self.tell_health();
         }
+        news
     }
 
     fn tell_health(&mut self) {

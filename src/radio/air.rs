@@ -22,7 +22,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::{Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};
+use super::{Advertised, Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};
 use crate::advertisement::Advertisement;
 use crate::sighting::Rssi;
 use crate::time::{Clock, Moment, sleep_until};
@@ -255,10 +255,10 @@ impl Advertiser for AirAdvertiser {
         &mut self,
         frame: &Advertisement,
         lifetime: Duration,
-    ) -> Result<(), RadioError> {
+    ) -> Result<Advertised, RadioError> {
         let end = self.0.air.clock.now().monotonic.saturating_add(lifetime);
         self.0.send_until(Some(*frame), Some(end));
-        Ok(())
+        Ok(Advertised::default())
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {

@@ -18,7 +18,7 @@ use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
 use self::bus::{ADVERTISING, radio_error};
 pub(super) use self::bus::{Adapter, Bus, Presence, choose};
 use self::payload::Payload;
-use super::{Advertiser, RadioError, SystemOptions};
+use super::{Advertised, Advertiser, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
 
 /// GAEN's advertising interval, 200 to 270 ms (Exposure Notification Bluetooth Specification v1.2,
@@ -117,7 +117,7 @@ impl Advertiser for BluezAdvertiser {
         &mut self,
         frame: &Advertisement,
         lifetime: Duration,
-    ) -> Result<(), RadioError> {
+    ) -> Result<Advertised, RadioError> {
         // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
         // steps, whereas a change is a signal that it may refuse without a word, the old identifier
         // staying on the air. Either way the address changes with the payload. The silence between
@@ -135,7 +135,7 @@ impl Advertiser for BluezAdvertiser {
             // A registration that was not answered in time may still succeed unseen.
             self.disconnect().await;
         }
-        registered
+        registered.map(|()| Advertised::default())
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {

@@ -21,10 +21,12 @@ pub mod btleplug;
 mod join;
 mod queue;
 pub mod replay;
+mod report;
 #[cfg(feature = "ble")]
 mod system;
 
-pub use queue::{AdapterState, RadioEvent, RadioEvents, RadioSink};
+pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
+pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]
 pub use system::{SystemOptions, system};
 
@@ -69,7 +71,7 @@ pub trait Advertiser: Send + 'static {
         &mut self,
         frame: &Advertisement,
         lifetime: Duration,
-    ) -> impl Future<Output = Result<(), RadioError>> + Send;
+    ) -> impl Future<Output = Result<Advertised, RadioError>> + Send;
 
     /// Stops advertising; once this has returned nothing is on the air.
     ///
@@ -82,7 +84,8 @@ pub trait Advertiser: Send + 'static {
 /// A scanner and, where there is one, an advertiser.
 pub struct Radio {
     pub(crate) scanner: Box<dyn DynScanner>,
-    pub(crate) advertiser: Option<Box<dyn DynAdvertiser>>,
+    /// Or why there is none.
+    pub(crate) advertiser: Result<Box<dyn DynAdvertiser>, String>,
 }
 
 impl Radio {
@@ -90,15 +93,15 @@ impl Radio {
     pub fn new(scanner: impl Scanner, advertiser: impl Advertiser) -> Self {
         Self {
             scanner: Box::new(scanner),
-            advertiser: Some(Box::new(advertiser)),
+            advertiser: Ok(Box::new(advertiser)),
         }
     }
 
-    /// A radio that can only hear. The tracer says so in its health.
-    pub fn scan_only(scanner: impl Scanner) -> Self {
+    /// A radio that can only hear. The tracer says so in its health, and `why`.
+    pub fn scan_only(scanner: impl Scanner, why: impl Into<String>) -> Self {
         Self {
             scanner: Box::new(scanner),
-            advertiser: None,
+            advertiser: Err(why.into()),
         }
     }
 }
@@ -106,12 +109,12 @@ impl Radio {
 impl std::fmt::Debug for Radio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Radio")
-            .field("advertises", &self.advertiser.is_some())
+            .field("advertises", &self.advertiser.is_ok())
             .finish_non_exhaustive()
     }
 }
 
-type BoxFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RadioError>> + Send + 'a>>;
+type BoxFuture<'a, T = ()> = Pin<Box<dyn Future<Output = Result<T, RadioError>> + Send + 'a>>;
 
 /// [`Scanner`] as a trait object.
 pub(crate) trait DynScanner: Send {
@@ -131,12 +134,20 @@ impl<S: Scanner> DynScanner for S {
 
 /// [`Advertiser`] as a trait object.
 pub(crate) trait DynAdvertiser: Send {
-    fn advertise<'a>(&'a mut self, frame: &'a Advertisement, lifetime: Duration) -> BoxFuture<'a>;
+    fn advertise<'a>(
+        &'a mut self,
+        frame: &'a Advertisement,
+        lifetime: Duration,
+    ) -> BoxFuture<'a, Advertised>;
     fn stop(&mut self) -> BoxFuture<'_>;
 }
 
 impl<A: Advertiser> DynAdvertiser for A {
-    fn advertise<'a>(&'a mut self, frame: &'a Advertisement, lifetime: Duration) -> BoxFuture<'a> {
+    fn advertise<'a>(
+        &'a mut self,
+        frame: &'a Advertisement,
+        lifetime: Duration,
+    ) -> BoxFuture<'a, Advertised> {
         Box::pin(Advertiser::advertise(self, frame, lifetime))
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::ScanMode;
 use crate::advertisement::Advertisement;
 use crate::sighting::Rssi;
 use crate::time::{Clock, Moment};
@@ -22,11 +23,43 @@ pub enum RadioEvent {
         frame: Advertisement,
         /// How strong, if that was measured.
         rssi: Option<Rssi>,
+        /// From whom, if it can be connected to.
+        peer: Option<Peer>,
     },
     /// The adapter has changed.
     Adapter(AdapterState),
+    /// How those known already are heard from now on.
+    ScanMode(ScanMode),
     /// There will be no more: a recording has been played to its end.
     Finished,
+}
+
+/// By what a system names a device in range: its address of the moment, or what stands for it. Only
+/// good for connecting to it, and neither kept nor stored.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Peer([u8; 16]);
+
+impl Peer {
+    /// By its six-byte address.
+    pub fn from_address(address: [u8; 6]) -> Self {
+        let mut bytes = [0; 16];
+        for (to, from) in bytes.iter_mut().zip(address) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
+    /// By the number that a system gives in place of the address.
+    pub const fn from_system_id(id: [u8; 16]) -> Self {
+        Self(id)
+    }
+}
+
+/// Says nothing of the address.
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Peer(..)")
+    }
 }
 
 /// The state of the Bluetooth adapter.
@@ -66,6 +99,7 @@ pub struct RadioEvents {
 #[derive(Debug)]
 enum Notice {
     Adapter(AdapterState),
+    ScanMode(ScanMode),
     Finished,
 }
 
@@ -98,7 +132,25 @@ impl RadioSink {
 
     /// A frame was heard at `at`, on the clock of the tracer.
     pub fn heard_at(&self, at: Moment, frame: Advertisement, rssi: Option<Rssi>) {
-        let heard = RadioEvent::Heard { at, frame, rssi };
+        self.put(RadioEvent::Heard {
+            at,
+            frame,
+            rssi,
+            peer: None,
+        });
+    }
+
+    /// A frame has been heard, now, of a device that can be connected to.
+    pub fn heard_from(&self, peer: Peer, frame: Advertisement, rssi: Option<Rssi>) {
+        self.put(RadioEvent::Heard {
+            at: self.clock.now(),
+            frame,
+            rssi,
+            peer: Some(peer),
+        });
+    }
+
+    fn put(&self, heard: RadioEvent) {
         if self.frames.try_send(heard).is_err() {
             self.missed();
         }
@@ -107,6 +159,11 @@ impl RadioSink {
     /// The adapter's state has changed. The listener learns of it ahead of the frames that wait.
     pub fn adapter(&self, state: AdapterState) {
         self.notice(Notice::Adapter(state));
+    }
+
+    /// Those known already are heard in another way from now on.
+    pub fn scan_mode(&self, mode: ScanMode) {
+        self.notice(Notice::ScanMode(mode));
     }
 
     /// A frame may have been on the air that the radio could not keep up to read; it is counted with
@@ -150,6 +207,7 @@ impl RadioEvents {
                 biased;
                 notice = self.notices.recv() => match notice {
                     Some(Notice::Adapter(state)) => return Some(RadioEvent::Adapter(state)),
+                    Some(Notice::ScanMode(mode)) => return Some(RadioEvent::ScanMode(mode)),
                     Some(Notice::Finished) => self.finished = true,
                     // The sinks are gone; a frame may have come since the look above.
                     None => return self.frames.recv().await,
@@ -164,6 +222,7 @@ impl RadioEvents {
         while let Ok(notice) = self.notices.try_recv() {
             match notice {
                 Notice::Adapter(state) => return Some(RadioEvent::Adapter(state)),
+                Notice::ScanMode(mode) => return Some(RadioEvent::ScanMode(mode)),
                 Notice::Finished => self.finished = true,
             }
         }
@@ -193,6 +252,7 @@ mod tests {
         events
             .map(|event| match event {
                 RadioEvent::Heard { .. } => 'h',
+                RadioEvent::ScanMode(_) => 'm',
                 RadioEvent::Adapter(_) => 'a',
                 RadioEvent::Finished => 'f',
             })

@@ -95,11 +95,12 @@ impl Recording {
     /// The first start plays all of it: what the clock has passed by then (a log takes a while to
     /// open) comes at once. A later one, after a pause, plays what lies ahead of the clock.
     pub fn radio(&self) -> Radio {
-        Radio::scan_only(Player {
+        let player = Player {
             recording: self.clone(),
             playing: None,
             paused_before: false,
-        })
+        };
+        Radio::scan_only(player, "a recording only plays")
     }
 }
 

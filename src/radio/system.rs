@@ -34,11 +34,13 @@ pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
         let scanner = BtleplugScanner::on(bus, &adapter).await?;
         Ok(match adapter.advertises {
             true => Radio::new(scanner, BluezAdvertiser::on(&adapter)),
-            false => Radio::scan_only(scanner),
+            false => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
         })
     }
     #[cfg(not(target_os = "linux"))]
     {
-        Ok(Radio::scan_only(BtleplugScanner::open(&options).await?))
+        let scanner = BtleplugScanner::open(&options).await?;
+        let why = "this version does not advertise on this system";
+        Ok(Radio::scan_only(scanner, why))
     }
 }

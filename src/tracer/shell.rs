@@ -108,8 +108,7 @@ impl Shell {
         mut commands: mpsc::UnboundedReceiver<Command>,
     ) -> Result<Health, TracerError> {
         let now = self.clock.now();
-        if self.radio.advertiser.is_none() {
-            let why = "this radio can only hear";
+        if let Err(why) = &self.radio.advertiser {
             self.engine.advertise_unsupported(now, why);
         }
         self.engine.start(now);
@@ -192,7 +191,10 @@ impl Shell {
 
     fn radio_event(&mut self, event: RadioEvent) {
         match event {
-            RadioEvent::Heard { at, frame, rssi } => self.engine.heard(at, &frame, rssi),
+            RadioEvent::Heard {
+                at, frame, rssi, ..
+            } => self.engine.heard(at, &frame, rssi),
+            RadioEvent::ScanMode(mode) => self.engine.scan_mode(mode),
             RadioEvent::Adapter(state) => self.engine.adapter(self.clock.now(), state),
             RadioEvent::Finished => self.engine.radio_finished(),
         }
@@ -234,7 +236,7 @@ impl Shell {
     }
 
     async fn advertise(&mut self, frame: &Advertisement, lifetime: Duration) {
-        let Some(advertiser) = &mut self.radio.advertiser else {
+        let Ok(advertiser) = &mut self.radio.advertiser else {
             return;
         };
         let result = in_time(advertiser.advertise(frame, lifetime)).await;
@@ -246,7 +248,7 @@ impl Shell {
     }
 
     async fn stop_advertising(&mut self) {
-        let Some(advertiser) = &mut self.radio.advertiser else {
+        let Ok(advertiser) = &mut self.radio.advertiser else {
             return;
         };
         self.still_advertising = in_time(advertiser.stop()).await.err();
@@ -378,7 +380,7 @@ impl Shell {
 }
 
 /// The result of a call to the radio, or an error if none comes.
-async fn in_time(call: impl Future<Output = Result<(), RadioError>>) -> Result<(), RadioError> {
+async fn in_time<T>(call: impl Future<Output = Result<T, RadioError>>) -> Result<T, RadioError> {
     match tokio::time::timeout(RADIO_CALL_MAX, call).await {
         Ok(result) => result,
         Err(_) => Err(RadioError::NoAnswer),
