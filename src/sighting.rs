@@ -1,4 +1,4 @@
-//! What was heard: signal strengths and the sightings they belong to.
+//! What was heard, and when nothing could be: sightings, their signal strengths, and gaps.
 
 use std::fmt;
 
@@ -127,6 +127,31 @@ impl Sighting {
     /// field measures continuity (Herald), is longer than the ten seconds at which BlueZ repeats a
     /// known neighbour, and keeps a minute's precision in every duration.
     pub const SPAN_MAX_S: u64 = 30;
+}
+
+/// A time in which nothing was heard because nothing could be, though it should have been. Pauses that
+/// the schedule wants are none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ScanGap {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Timestamp,
+    /// Why.
+    pub cause: GapCause,
+}
+
+/// Why nothing could be heard.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub enum GapCause {
+    /// The radio did not begin to scan.
+    Radio,
+    /// The adapter was off or gone, or its service was.
+    Adapter,
+    /// The wall clock jumped forward: the machine slept, or somebody set the clock.
+    ClockJump,
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ const LAST_DAY: u32 = 2_932_896;
 const LAST_MS: u64 = (LAST_DAY as u64 + 1) * DAY_MS - 1;
 
 impl Timestamp {
+    /// The last representable moment, of the year 9999.
+    pub const MAX: Self = Self(LAST_MS);
+
     /// `seconds` since the Unix epoch.
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self::from_unix_millis(seconds.saturating_mul(1000))

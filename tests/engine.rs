@@ -6,6 +6,11 @@
     missing_docs
 )]
 
+#[path = "engine/health.rs"]
+mod health;
+#[path = "engine/schedules.rs"]
+mod schedules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,26 +104,48 @@ fn keys_are_saved_before_they_are_advertised() {
 }
 
 #[test]
-fn identifiers_change_with_their_slots_and_never_repeat() {
-    for (protocol, slot_s) in [(Protocol::bluezone(), 900), (Protocol::gaen(), 600)] {
-        let (mut rig, first) = Rig::started(Config::new(protocol.clone()));
-        let mut all = frames(&first);
-        all.extend(frames(&rig.pass(s(86_400))));
-        assert_eq!(all.len(), 1 + 86_400 / slot_s as usize);
-        for (index, (_, until)) in all.iter().enumerate() {
-            let end = START.saturating_add(s(slot_s * (index as u64 + 1)));
-            assert_eq!(*until, end);
-        }
-        let mut ids: Vec<_> = all
-            .iter()
-            .map(|(frame, _)| identifier(&protocol, frame))
-            .collect();
-        ids.sort();
-        ids.dedup();
-        assert_eq!(ids.len(), all.len());
-        // Two UTC days, two keys.
-        assert_eq!(rig.engine.own_keys().len(), 2);
+fn bluezone_identifiers_change_with_their_slots_and_never_repeat() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::bluezone()));
+    let mut all = frames(&first);
+    all.extend(frames(&rig.pass(s(86_400))));
+    assert_eq!(all.len(), 1 + 96);
+    for (index, (_, until)) in all.iter().enumerate() {
+        assert_eq!(*until, START.saturating_add(s(900 * (index as u64 + 1))));
     }
+    all_differ(&Protocol::bluezone(), &all);
+    // Two UTC days, two keys.
+    assert_eq!(rig.engine.own_keys().len(), 2);
+}
+
+#[test]
+fn gaen_identifiers_live_for_10_to_20_minutes_at_random_and_never_repeat() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::gaen()));
+    let mut all = frames(&first);
+    all.extend(frames(&rig.pass(s(86_400))));
+    let mut begun = START;
+    let mut lives = Vec::new();
+    for (_, until) in &all {
+        let life = until.since(begun);
+        // A key's last identifier ends with it.
+        let cut = *until == until.utc_day().start();
+        assert!(life < s(1_200) && (life >= s(600) || cut), "{life:?}");
+        lives.push(life);
+        begun = *until;
+    }
+    lives.dedup();
+    assert!(lives.len() > 80, "no jitter");
+    all_differ(&Protocol::gaen(), &all);
+    assert_eq!(rig.engine.own_keys().len(), 2);
+}
+
+fn all_differ(protocol: &Protocol, frames: &[(Advertisement, Timestamp)]) {
+    let mut ids: Vec<_> = frames
+        .iter()
+        .map(|(frame, _)| identifier(protocol, frame))
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), frames.len());
 }
 
 #[test]
@@ -171,10 +198,12 @@ fn a_released_key_is_never_advertised_again() {
         }
         // The next slot is served again, by the new key.
         let slot_end = protocol.kind().slot_at(START.saturating_add(s(3_700))).end;
-        assert_eq!(
-            after[0].1,
-            slot_end.saturating_add(protocol.kind().slot_length())
-        );
+        let length = protocol.kind().slot_length();
+        let until = after[0].1.since(slot_end);
+        match protocol {
+            Protocol::Gaen(_) => assert!((length..length * 2).contains(&until)),
+            _ => assert_eq!(until, length),
+        }
         // Whoever asks again gets the same.
         assert!(
             rig.engine

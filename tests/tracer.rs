@@ -126,11 +126,12 @@ async fn an_hour(protocol: Protocol) {
         .iter()
         .map(|sighting| sighting.id)
         .collect();
+    // Bluezone's slots are everybody's; GAEN's last 10 to 20 minutes.
     let slots = match protocol {
-        Protocol::Bluezone(_) => 3,
-        _ => 5,
+        Protocol::Bluezone(_) => 3..=3,
+        _ => 3..=5,
     };
-    assert_eq!(ids.len(), slots);
+    assert!(slots.contains(&ids.len()), "{} identifiers", ids.len());
 
     let found = exposures(dirs[0].path(), &published[1]);
     let [exposure] = &found[..] else {

@@ -2,7 +2,7 @@
 
 use super::Event;
 use crate::advertisement::Advertisement;
-use crate::sighting::Sighting;
+use crate::sighting::{ScanGap, Sighting};
 use crate::time::{Timestamp, UtcDay};
 
 /// What the engine wants done.
@@ -22,6 +22,8 @@ pub enum Action {
     Scan(bool),
     /// Store these.
     Store(Vec<Sighting>),
+    /// Store that nothing could be heard for a while.
+    StoreGap(ScanGap),
     /// Save [`Engine::own_keys`](super::Engine::own_keys), before anything that follows. If that fails,
     /// what follows is done all the same: to be traced without a key that survives a restart is better
     /// than not to be.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Action, Engine, Event};
+use super::{Action, Engine, Event, State};
 use crate::engine::neighbours::Outcome;
 use crate::log::RETENTION_DAYS;
-use crate::time::{Moment, UtcDay};
+use crate::sighting::GapCause;
+use crate::time::{Moment, Timestamp, UtcDay};
 
 /// How far wall clock and monotonic clock may part. Chosen: more than a clock that is being
 /// disciplined drifts in [`ANCHOR_AGE_MAX`] (500 parts in a million, 1.8 s), and far less than a
@@ -23,6 +24,9 @@ const DELETION_HELD: Duration = Duration::from_secs(86_400);
 /// While advertising, the wall clock is looked at so often at least: after a sleep, of which the
 /// monotonic clock knows nothing, the old identifier must not go on for long. Chosen.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// The wall clock's.
+const GRAIN: Duration = Duration::from_millis(1);
 
 /// What was seen of the clocks before.
 #[derive(Debug, Default)]
@@ -74,14 +78,21 @@ impl Engine {
             let since = self.watch.latest.saturating_sub(anchor.monotonic);
             anchor.wall.saturating_add(since)
         })?;
-        let left = slot.end.since(wall).min(LOOK_EVERY);
-        // A slot that is over was seen to be; only at the end of time does it stay the current one.
-        let left = if left.is_zero() { LOOK_EVERY } else { left };
+        let left = match slot.end.since(wall) {
+            // Seen not to be over yet, so by a fraction of the wall clock's grain; at the end of time
+            // it never is.
+            Duration::ZERO if slot.end < Timestamp::MAX => GRAIN,
+            Duration::ZERO => LOOK_EVERY,
+            left => left.min(LOOK_EVERY),
+        };
         Some(self.watch.latest.saturating_add(left))
     }
 
     fn clock_jumped(&mut self, now: Moment, by_ms: i128) {
         self.watch.anchor = Some(now);
+        if by_ms > 0 && self.running {
+            self.may_have_slept(now, by_ms);
+        }
         // Sightings never reach across a jump: their times would be of two clocks.
         let mut out = Outcome::default();
         self.neighbours.close_all(&mut out);
@@ -93,6 +104,21 @@ impl Engine {
         }
         let by_ms = i64::try_from(by_ms).unwrap_or(if by_ms < 0 { i64::MIN } else { i64::MAX });
         self.tell(Event::ClockJumped { by_ms });
+    }
+
+    /// Takes up again what a sleep may have ended: controllers forget a scan, and an advertisement.
+    fn may_have_slept(&mut self, now: Moment, by_ms: i128) {
+        let slept = Duration::from_millis(u64::try_from(by_ms).unwrap_or(u64::MAX));
+        self.open_gap(now.wall.saturating_sub(slept), GapCause::ClockJump);
+        if self.scan.on {
+            self.begin_scan(now);
+        } else if self.health.scanning.state == State::Resting {
+            self.close_gap(now.wall);
+        }
+        if self.advertise.on {
+            self.slot = None;
+            self.rotate(now);
+        }
     }
 
     /// Forgets what is older than the retention when a day begins, unless that is held.

@@ -1,7 +1,6 @@
-//! What an engine does, and when its radio is on.
+//! What an engine does.
 
-use std::time::Duration;
-
+use super::Schedule;
 use crate::protocol::Protocol;
 
 /// What an engine does.
@@ -42,81 +41,5 @@ impl Config {
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
-    }
-}
-
-/// On for a while, off for a while, again and again; or always on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum DutyCycle {
-    /// Never off.
-    Continuous,
-    /// Off between.
-    Periodic {
-        /// How long it is on; more than zero.
-        on: Duration,
-        /// How long it is off; more than zero.
-        off: Duration,
-    },
-}
-
-impl DutyCycle {
-    /// How long it is off at a time.
-    pub(super) const fn pause(self) -> Duration {
-        match self {
-            Self::Continuous => Duration::ZERO,
-            Self::Periodic { off, .. } => off,
-        }
-    }
-}
-
-/// When a tracer scans and when it advertises.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Schedule {
-    /// Scanning.
-    pub scan: DutyCycle,
-    /// Advertising.
-    pub advertise: DutyCycle,
-}
-
-impl Schedule {
-    /// Always on: for devices on mains power, and the default.
-    pub const fn continuous() -> Self {
-        Self {
-            scan: DutyCycle::Continuous,
-            advertise: DutyCycle::Continuous,
-        }
-    }
-
-    /// What Bluezone 3 does in the background: scan 40 s and rest 260 s, advertise 15 s and rest
-    /// 15 s. A neighbour is noticed within five minutes.
-    pub const fn bluezone_background() -> Self {
-        Self {
-            scan: periodic(40, 260),
-            advertise: periodic(15, 15),
-        }
-    }
-
-    /// What Google's implementation of GAEN does: scan for 4 s every 4 minutes (its 210 to 300 s,
-    /// without their jitter), advertise always.
-    pub const fn gaen() -> Self {
-        Self {
-            scan: periodic(4, 236),
-            advertise: DutyCycle::Continuous,
-        }
-    }
-}
-
-impl Default for Schedule {
-    fn default() -> Self {
-        Self::continuous()
-    }
-}
-
-const fn periodic(on_s: u64, off_s: u64) -> DutyCycle {
-    DutyCycle::Periodic {
-        on: Duration::from_secs(on_s),
-        off: Duration::from_secs(off_s),
     }
 }

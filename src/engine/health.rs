@@ -19,10 +19,28 @@ pub struct Health {
     pub scan_mode: Option<ScanMode>,
     /// What the system made of the last advertisement.
     pub advertised: Option<Advertised>,
+    /// How often neighbours were heard, in the last full minute.
+    pub rate: Option<HeardRate>,
     /// When a neighbour was last heard.
     pub last_heard: Option<Timestamp>,
+    /// Since when nobody has been heard, though the scan works: after ten minutes, or three turns of a
+    /// schedule that rests longer. Nobody may be near; if somebody is, the radio is deaf.
+    pub silent_since: Option<Timestamp>,
+    /// When an own identifier was last heard, by a [witness](crate::radio::Radio::with_witness) or as an
+    /// echo: what is advertised is on the air indeed.
+    pub own_heard: Option<Timestamp>,
     /// What has been counted since the start.
     pub counters: Counters,
+}
+
+/// What was heard in a minute.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HeardRate {
+    /// Frames that carried an identifier.
+    pub frames: u64,
+    /// Neighbours present at its end.
+    pub neighbours: usize,
 }
 
 /// The state of one capability.
@@ -91,7 +109,10 @@ impl Health {
             log: stopped,
             scan_mode: None,
             advertised: None,
+            rate: None,
             last_heard: None,
+            silent_since: None,
+            own_heard: None,
             counters: Counters::default(),
         }
     }
@@ -143,13 +164,35 @@ impl fmt::Display for State {
     }
 }
 
-/// One line: `scanning working, advertising working, log working`.
+impl fmt::Display for HeardRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, neighbours } = self;
+        let s = if *neighbours == 1 { "" } else { "s" };
+        write!(f, "{frames} frames a minute of {neighbours} neighbour{s}")
+    }
+}
+
+/// One line: `scanning working, advertising working, log working`, and behind it what else there is to
+/// know: how neighbours are heard, a silence, in what the advertisement falls short.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "scanning {}, advertising {}, log {}",
             self.scanning.state, self.advertising.state, self.log.state
-        )
+        )?;
+        if let Some(mode) = self.scan_mode {
+            write!(f, "; hears {mode}")?;
+        }
+        if let Some(rate) = self.rate {
+            write!(f, " ({rate})")?;
+        }
+        if let Some(since) = self.silent_since {
+            write!(f, "; nobody heard since {since}, though scanning")?;
+        }
+        for caveat in self.advertised.iter().flat_map(|it| &it.caveats) {
+            write!(f, "; {caveat}")?;
+        }
+        Ok(())
     }
 }

@@ -4,9 +4,15 @@ use super::Engine;
 use super::neighbours::{Frame, Outcome};
 use crate::advertisement::Advertisement;
 use crate::protocol::Heard;
-use crate::radio::ScanMode;
+use crate::radio::{Advertised, Caveat, Peer, ScanMode};
 use crate::sighting::Rssi;
 use crate::time::Moment;
+
+/// What a witness has seen.
+const SEEN_LINKED: Caveat = Caveat::LinkableAddress {
+    why: "a second adapter has seen one address with two identifiers: \
+          switch Privacy off in BlueZ's main.conf",
+};
 
 impl Engine {
     /// How the radio hears those it knows already.
@@ -22,13 +28,52 @@ impl Engine {
         };
         if self.own_ids.contains(&frame.id) {
             self.health.counters.own_frames += 1;
+            self.health.own_heard = Some(now.wall);
             return;
         }
         self.health.counters.frames += 1;
         self.health.last_heard = Some(now.wall);
+        self.listening.heard(now.monotonic);
+        if self.health.silent_since.take().is_some() {
+            self.tell_health(now);
+        }
         let mut out = Outcome::default();
         self.neighbours.heard(now, &frame, &mut out);
         self.take(now, out);
+    }
+
+    /// A witness, a second adapter of this device, has heard a frame from `peer`. Only own identifiers
+    /// count: one heard shows that they are on the air, and two from one peer that its address outlives
+    /// them.
+    pub fn witnessed(&mut self, now: Moment, frame: &Advertisement, peer: Option<Peer>) {
+        let heard = self.config.advertise.parse(frame);
+        let Ok(Some(Heard::Identifier { id, .. })) = heard else {
+            return;
+        };
+        if !self.own_ids.contains(&id) {
+            return;
+        }
+        self.health.own_heard = Some(now.wall);
+        let Some(peer) = peer else {
+            return;
+        };
+        let Some((_, before)) = self.own_peer.replace((id, peer)).filter(|it| it.0 != id) else {
+            return;
+        };
+        self.linked = before == peer;
+        if let Some(advertised) = self.health.advertised.take() {
+            self.set_advertised(advertised);
+            self.tell_health(now);
+        }
+    }
+
+    /// What the system made of the advertisement, with what a witness has seen of it.
+    pub(super) fn set_advertised(&mut self, mut advertised: Advertised) {
+        advertised.caveats.retain(|caveat| *caveat != SEEN_LINKED);
+        if self.linked {
+            advertised.caveats.push(SEEN_LINKED);
+        }
+        self.health.advertised = Some(advertised);
     }
 
     /// What `frame` says in the first protocol in which it says something, or what it is counted as.

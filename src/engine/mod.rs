@@ -49,26 +49,33 @@ use std::time::Duration;
 use crate::entropy::Entropy;
 use crate::protocol::own_key::release_days;
 use crate::protocol::{EphemeralId, OwnKey, PublishedKey, Slot};
-use crate::radio::{AdapterState, Advertised};
-use crate::sighting::Sighting;
+use crate::radio::Peer;
+use crate::sighting::{GapCause, Sighting};
 use crate::time::{Moment, Timestamp, UtcDay};
 
 mod action;
+mod announcer;
 mod clock;
 mod config;
 mod event;
 mod health;
 mod hearing;
+mod listening;
 mod neighbours;
+mod results;
 mod rotation;
+mod schedule;
 mod switch;
 
 pub use action::Action;
-pub use config::{Config, DutyCycle, Schedule};
+pub use config::Config;
 pub use event::{Event, NeighbourId};
-pub use health::{Counters, Health, State, Status};
+pub use health::{Counters, Health, HeardRate, State, Status};
+pub use schedule::{DutyCycle, InvalidSchedule, Schedule};
 
+use announcer::Announcer;
 use clock::ClockWatch;
+use listening::Listening;
 use neighbours::{GONE_AFTER, Neighbours, Outcome};
 use switch::Switch;
 
@@ -97,6 +104,14 @@ pub struct Engine {
     batch: Vec<Sighting>,
     batch_due: Option<Duration>,
     health: Health,
+    announcer: Announcer,
+    listening: Listening,
+    /// Since when, and why, nothing is heard though something should be.
+    gap: Option<(Timestamp, GapCause)>,
+    /// The own identifier last witnessed, and under which address.
+    own_peer: Option<(EphemeralId, Peer)>,
+    /// Whether the one before had the same.
+    linked: bool,
     watch: ClockWatch,
     actions: VecDeque<Action>,
 }
@@ -106,7 +121,7 @@ impl Engine {
     /// day's key.
     pub fn new(config: Config, own_keys: Vec<OwnKey>, entropy: Box<dyn Entropy>) -> Self {
         // While nobody listens, nobody can be said to have left.
-        let gone_after = GONE_AFTER.saturating_add(config.schedule.scan.pause());
+        let gone_after = GONE_AFTER.saturating_add(config.schedule.scan.pause_max());
         Self {
             scan: Switch::new(config.schedule.scan),
             advertise: Switch::new(config.schedule.advertise),
@@ -122,6 +137,11 @@ impl Engine {
             batch: Vec::new(),
             batch_due: None,
             health: Health::new(Timestamp::from_unix_seconds(0)),
+            announcer: Announcer::default(),
+            listening: Listening::default(),
+            gap: None,
+            own_peer: None,
+            linked: false,
             watch: ClockWatch::default(),
             actions: VecDeque::new(),
         }
@@ -135,6 +155,7 @@ impl Engine {
         self.health.scanning.since = now.wall;
         self.health.advertising.since = now.wall;
         self.health.log.since = now.wall;
+        self.listening = Listening::since(now.monotonic);
         self.observe(now);
         self.scan.turn_on(now.monotonic);
         self.begin_scan(now);
@@ -150,21 +171,27 @@ impl Engine {
         let mut out = Outcome::default();
         self.neighbours.look(now.monotonic, &mut out);
         self.take(now, out);
-        if self.scan.turn_if_due(now.monotonic) {
+        let entropy = self.entropy.as_mut();
+        if self.scan.turn_if_due(now.monotonic, || chance(entropy)) {
             match self.scan.on {
                 true => self.begin_scan(now),
                 false => {
                     self.actions.push_back(Action::Scan(false));
-                    self.set_scanning(State::Resting, now.wall);
+                    self.set_scanning(State::Resting, now);
                 }
             }
         }
-        if self.advertise.turn_if_due(now.monotonic) {
+        let entropy = self.entropy.as_mut();
+        if self
+            .advertise
+            .turn_if_due(now.monotonic, || chance(entropy))
+        {
             match self.advertise.on {
                 true => self.rotate(now),
                 false => self.fall_silent(now),
             }
         }
+        self.look_at_health(now);
         if self.batch_due.is_some_and(|due| due <= now.monotonic) {
             self.store_batch();
         }
@@ -181,114 +208,40 @@ impl Engine {
             self.neighbours.next_look(),
             self.scan.next_turn(),
             self.advertise.next_turn(),
+            self.announcer.due(),
+            self.silence_due(),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
+    /// Follows another schedule from now on, beginning with its time on.
+    pub fn set_schedule(&mut self, now: Moment, schedule: Schedule) {
+        self.observe(now);
+        if std::mem::replace(&mut self.config.schedule, schedule) == schedule {
+            return;
+        }
+        let pause = schedule.scan.pause_max();
+        self.neighbours.gone_after = GONE_AFTER.saturating_add(pause);
+        if !self.running {
+            self.scan = Switch::new(schedule.scan);
+            self.advertise = Switch::new(schedule.advertise);
+            return;
+        }
+        let (scanned, advertised) = (self.scan.on, self.advertise.on);
+        if self.scan.set_cycle(schedule.scan, now.monotonic) && !scanned {
+            self.begin_scan(now);
+        }
+        let possible = !self.advertise_unsupported;
+        if possible && self.advertise.set_cycle(schedule.advertise, now.monotonic) && !advertised {
+            self.rotate(now);
+        }
+    }
+
     /// The next thing to do; `None` when there is nothing until the next input.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
-    }
-
-    /// The adapter's state has changed.
-    pub fn adapter(&mut self, now: Moment, state: AdapterState) {
-        self.observe(now);
-        if !self.running {
-            return;
-        }
-        let reason = match state {
-            AdapterState::Ready => {
-                // Only what waits after a failure: a pause that the schedule wants goes on.
-                if matches!(self.health.scanning.state, State::Failing(_)) {
-                    self.scan.turn_on(now.monotonic);
-                    self.begin_scan(now);
-                }
-                if matches!(self.health.advertising.state, State::Failing(_)) {
-                    self.advertise.turn_on(now.monotonic);
-                    self.rotate(now);
-                }
-                return;
-            }
-            AdapterState::Off => "the Bluetooth adapter is off: switch it on",
-            AdapterState::Gone => "the Bluetooth adapter or its service has gone",
-        };
-        self.scan_result(now, Err(reason.to_owned()));
-        self.advertise_result(now, Err(reason.to_owned()));
-        // The radio says when it is back; asking again and again would only disturb it.
-        self.scan.wait_long(now.monotonic);
-        self.advertise.wait_long(now.monotonic);
-    }
-
-    /// How beginning to scan went, or why scanning ended by itself.
-    pub fn scan_result(&mut self, now: Moment, result: Result<(), String>) {
-        if !self.running {
-            return;
-        }
-        match result {
-            Ok(()) => {
-                self.scan.succeeded();
-                self.set_scanning(State::Working, now.wall);
-            }
-            Err(reason) => {
-                self.scan.failed(now.monotonic);
-                self.set_scanning(State::Failing(reason), now.wall);
-            }
-        }
-    }
-
-    /// How [`Action::Advertise`] went.
-    pub fn advertise_result(&mut self, now: Moment, result: Result<Advertised, String>) {
-        if !self.running || self.advertise_unsupported {
-            return;
-        }
-        match result {
-            Ok(advertised) => {
-                self.advertise.succeeded();
-                let known = self.health.advertised.replace(advertised);
-                let changed = known != self.health.advertised;
-                if !self.set_advertising(State::Working, now.wall) && changed {
-                    self.tell_health();
-                }
-                if let Some(event) = self.announcement.take() {
-                    self.tell(event);
-                }
-            }
-            Err(reason) => {
-                self.advertise.failed(now.monotonic);
-                self.set_advertising(State::Failing(reason), now.wall);
-            }
-        }
-    }
-
-    /// The radio cannot advertise at all; it is not asked to again.
-    pub fn advertise_unsupported(&mut self, now: Moment, why: &str) {
-        self.advertise_unsupported = true;
-        self.advertise.turn_off();
-        self.set_advertising(State::Unsupported(why.to_owned()), now.wall);
-    }
-
-    /// How [`Action::Store`] and its like went.
-    pub fn log_result(&mut self, now: Moment, result: Result<(), String>) {
-        let state = match result {
-            Ok(()) => State::Working,
-            Err(reason) => State::Failing(reason),
-        };
-        if self.health.log.set(state, now.wall) {
-            self.tell_health();
-        }
-    }
-
-    /// The radio will hear nothing more.
-    pub fn radio_finished(&mut self) {
-        self.tell(Event::RadioFinished);
-    }
-
-    /// Frames were dropped, or sightings lost, outside the engine; they are counted in health.
-    pub fn count_losses(&mut self, dropped_frames: u64, lost_sightings: u64) {
-        self.health.counters.dropped_frames += dropped_frames;
-        self.health.counters.lost_sightings += lost_sightings;
     }
 
     /// Gives out the own keys of the days from `first` to `last`, and never advertises them again:
@@ -321,8 +274,9 @@ impl Engine {
         self.advertise.turn_off();
         self.actions.push_back(Action::StopAdvertising);
         self.actions.push_back(Action::Scan(false));
-        self.set_advertising(State::Stopped, now.wall);
-        self.set_scanning(State::Stopped, now.wall);
+        self.close_gap(now.wall);
+        self.set_advertising(State::Stopped, now);
+        self.set_scanning(State::Stopped, now);
     }
 
     /// What works and what does not.
@@ -346,7 +300,7 @@ impl Engine {
         self.actions.push_back(Action::Scan(true));
         // The end of a pause is no news, and what fails goes on failing until it works.
         if self.health.scanning.state == State::Stopped {
-            self.set_scanning(State::Starting, now.wall);
+            self.set_scanning(State::Starting, now);
         }
     }
 
@@ -374,27 +328,17 @@ impl Engine {
         }
     }
 
-    fn set_scanning(&mut self, state: State, now: Timestamp) {
-        if self.health.scanning.set(state, now) {
-            self.tell_health();
-        }
-    }
-
-    /// Tells whether that was news, and has been told.
-    fn set_advertising(&mut self, state: State, now: Timestamp) -> bool {
-        let news = self.health.advertising.set(state, now);
-        if news {
-            self.tell_health();
-        }
-        news
-    }
-
-    fn tell_health(&mut self) {
-        self.tell(Event::Health(Box::new(self.health())));
-    }
-
     fn tell(&mut self, event: Event) {
         self.actions.push_back(Action::Tell(event));
+    }
+}
+
+/// A number in 0..1, for jitter; 0 if there is no entropy, which is told when a key is to be drawn.
+fn chance(entropy: &mut dyn Entropy) -> f64 {
+    let mut bytes = [0; 4];
+    match entropy.fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / 4_294_967_296.0,
+        Err(_) => 0.0,
     }
 }
 

@@ -99,7 +99,7 @@ impl RssiSum {
 /// All neighbours of the moment.
 #[derive(Debug)]
 pub(super) struct Neighbours {
-    gone_after: Duration,
+    pub(super) gone_after: Duration,
     known: HashMap<Key, Neighbour>,
     /// When each neighbour is looked at next, exactly one entry a neighbour, in order: every entry
     /// is made [`SPAN_MAX`] after its moment.

@@ -1,6 +1,6 @@
 //! Which identifier is advertised when, and the own keys it comes from.
 
-use super::{Action, Engine, Event, State};
+use super::{Action, Engine, Event, State, chance};
 use crate::protocol::{OwnKey, ProtocolKind, Slot};
 use crate::time::{Moment, Timestamp, UtcDay};
 
@@ -13,45 +13,70 @@ const OWN_KEYS_MAX: usize = 512;
 const OWN_IDS_KEPT: usize = 16;
 
 impl Engine {
-    /// Advertises the identifier of the slot in which `now` lies, from a key that has not been
-    /// released; says nothing until the next slot if the current slot's key has been.
+    /// Advertises the identifier of the current slot, or of one that begins now, from a key that has
+    /// not been released; says nothing until the next slot if the current slot's key has been.
     pub(super) fn rotate(&mut self, now: Moment) {
         let protocol = self.config.advertise.clone();
-        let slot = protocol.kind().slot_at(now.wall);
+        let kind = protocol.kind();
+        let goes_on = |slot: &Slot| (slot.start..slot.end).contains(&now.wall);
+        let slot = match self.slot.filter(goes_on) {
+            Some(slot) => slot,
+            None => self.slot_from(kind, now.wall),
+        };
         self.slot = Some(slot);
-        let index = match self.key_for(protocol.kind(), slot) {
+        let index = match self.key_for(kind, slot) {
             Ok(Some(index)) => index,
-            Ok(None) => return self.fall_silent(now),
+            Ok(None) => {
+                self.slot = Some(kind.slot_at(now.wall));
+                return self.fall_silent(now);
+            }
             Err(reason) => return self.cannot_advertise(now, reason),
         };
         let Some(key) = self.own_keys.get(index) else {
             return;
         };
-        match (protocol.frame(key, now.wall), key.identifier(now.wall)) {
+        let until = slot.end.min(key.valid_until());
+        match (protocol.frame(key, slot.start), key.identifier(slot.start)) {
             (Ok(frame), Ok(id)) => {
-                let until = slot.end;
+                self.slot = Some(Slot { end: until, ..slot });
                 self.actions.push_back(Action::Advertise { frame, until });
                 if self.health.advertising.state == State::Stopped {
-                    self.set_advertising(State::Starting, now.wall);
+                    self.set_advertising(State::Starting, now);
                 }
                 if self.own_ids.back() != Some(&id) {
                     self.own_ids.push_back(id);
                     let surplus = self.own_ids.len().saturating_sub(OWN_IDS_KEPT);
                     self.own_ids.drain(..surplus);
-                    self.announcement = Some(Event::Rotated {
-                        protocol: protocol.kind(),
-                        until,
-                    });
+                    let protocol = kind;
+                    self.announcement = Some(Event::Rotated { protocol, until });
                 }
             }
             (Err(error), _) | (_, Err(error)) => self.cannot_advertise(now, error.to_string()),
         }
     }
 
+    /// The slot in which an identifier is advertised that begins at `now`. Bluezone's are the same for
+    /// everybody; in GAEN address and identifier live for a random time of 10 to 20 minutes, and the
+    /// identifier is that of the interval in which it began (Exposure Notification Bluetooth
+    /// Specification v1.2; Cryptography Specification v1.2, "Rolling Proximity Identifier").
+    fn slot_from(&mut self, kind: ProtocolKind, now: Timestamp) -> Slot {
+        match kind {
+            ProtocolKind::Bluezone => kind.slot_at(now),
+            ProtocolKind::Gaen => {
+                let least = kind.slot_length();
+                let jitter = least.mul_f64(chance(self.entropy.as_mut()));
+                Slot {
+                    start: now,
+                    end: now.saturating_add(least).saturating_add(jitter),
+                }
+            }
+        }
+    }
+
     /// Advertises nothing for a while, on purpose.
     pub(super) fn fall_silent(&mut self, now: Moment) {
         self.actions.push_back(Action::StopAdvertising);
-        self.set_advertising(State::Resting, now.wall);
+        self.set_advertising(State::Resting, now);
     }
 
     fn cannot_advertise(&mut self, now: Moment, reason: String) {

@@ -18,9 +18,6 @@ pub(super) struct Switch {
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_LONGEST: Duration = Duration::from_secs(64);
 
-/// A cycle's half is never shorter, lest a zero in a configuration spin the radio. Chosen.
-const SHORTEST: Duration = Duration::from_millis(100);
-
 impl Switch {
     pub(super) fn new(cycle: DutyCycle) -> Self {
         Self {
@@ -37,10 +34,8 @@ impl Switch {
 
     pub(super) fn turn_on(&mut self, now: Duration) {
         self.on = true;
-        self.turn_at = match self.cycle {
-            DutyCycle::Continuous => None,
-            DutyCycle::Periodic { on, .. } => Some(now.saturating_add(on.max(SHORTEST))),
-        };
+        let periodic = !self.cycle.is_continuous();
+        self.turn_at = periodic.then(|| now.saturating_add(self.cycle.on()));
     }
 
     pub(super) fn turn_off(&mut self) {
@@ -48,19 +43,30 @@ impl Switch {
         self.turn_at = None;
     }
 
-    /// Turns if it is time, and tells whether it did.
-    pub(super) fn turn_if_due(&mut self, now: Duration) -> bool {
+    /// Turns if it is time, and tells whether it did. `chance`, 0..1, is how much of the jitter the
+    /// time off gets.
+    pub(super) fn turn_if_due(&mut self, now: Duration, chance: impl FnOnce() -> f64) -> bool {
         if self.turn_at.is_none_or(|at| at > now) {
             return false;
         }
-        match self.cycle {
-            DutyCycle::Periodic { off, .. } if self.on => {
-                self.on = false;
-                self.turn_at = Some(now.saturating_add(off.max(SHORTEST)));
-            }
-            _ => self.turn_on(now),
+        if self.on && !self.cycle.is_continuous() {
+            let jitter = self.cycle.jitter().mul_f64(chance());
+            self.on = false;
+            self.turn_at = Some(now.saturating_add(self.cycle.off()).saturating_add(jitter));
+        } else {
+            self.turn_on(now);
         }
         true
+    }
+
+    /// Follows another cycle from now on, beginning with its time on. What waits after a failure goes
+    /// on waiting.
+    pub(super) fn set_cycle(&mut self, cycle: DutyCycle, now: Duration) -> bool {
+        self.cycle = cycle;
+        if self.failures == 0 {
+            self.turn_on(now);
+        }
+        self.failures == 0
     }
 
     /// Puts the next try off, if it waits for one: what failed says by itself when it is back.
@@ -93,26 +99,36 @@ mod tests {
 
     #[test]
     fn a_periodic_switch_turns_on_time() {
-        let mut switch = Switch::new(DutyCycle::Periodic {
-            on: s(40),
-            off: s(260),
-        });
+        let cycle = DutyCycle::periodic(s(40), s(260)).unwrap();
+        let mut switch = Switch::new(cycle.jittered(s(90)).unwrap());
         switch.turn_on(s(10));
-        assert!(!switch.turn_if_due(s(49)) && switch.on);
-        assert!(switch.turn_if_due(s(50)) && !switch.on);
-        assert_eq!(switch.next_turn(), Some(s(310)));
-        assert!(switch.turn_if_due(s(310)) && switch.on);
+        assert!(!switch.turn_if_due(s(49), || 0.0) && switch.on);
+        assert!(switch.turn_if_due(s(50), || 0.5) && !switch.on);
+        assert_eq!(switch.next_turn(), Some(s(310 + 45)));
+        assert!(switch.turn_if_due(s(355), || 0.0) && switch.on);
+    }
+
+    #[test]
+    fn another_cycle_begins_at_once_but_not_before_a_failure_is_over() {
+        let cycle = DutyCycle::periodic(s(4), s(206)).unwrap();
+        let mut switch = Switch::new(DutyCycle::CONTINUOUS);
+        switch.turn_on(s(0));
+        assert!(switch.set_cycle(cycle, s(10)));
+        assert_eq!(switch.next_turn(), Some(s(14)));
+        switch.failed(s(12));
+        assert!(!switch.set_cycle(DutyCycle::CONTINUOUS, s(13)));
+        assert_eq!((switch.on, switch.next_turn()), (false, Some(s(14))));
     }
 
     #[test]
     fn pauses_after_failures_double_up_to_a_minute() {
-        let mut switch = Switch::new(DutyCycle::Continuous);
+        let mut switch = Switch::new(DutyCycle::CONTINUOUS);
         switch.turn_on(s(0));
         for pause in [2, 4, 8, 16, 32, 64, 64] {
             switch.failed(s(100));
             assert_eq!(switch.next_turn(), Some(s(100 + pause)));
         }
-        assert!(switch.turn_if_due(s(164)) && switch.on);
+        assert!(switch.turn_if_due(s(164), || 0.0) && switch.on);
         switch.succeeded();
         switch.failed(s(200));
         assert_eq!(switch.next_turn(), Some(s(202)));

@@ -21,7 +21,7 @@ pub use reader::{LogReader, Sightings};
 
 use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};
-use crate::sighting::Sighting;
+use crate::sighting::{ScanGap, Sighting};
 use crate::time::{Timestamp, UtcDay};
 use directory::LogDirectory;
 use format::SegmentHeader;
@@ -104,7 +104,7 @@ impl EncounterLog {
         }
         let mut failed: Option<NotAppended> = None;
         for (day, of_day) in days {
-            let Err(source) = self.append_day(day, &of_day) else {
+            let Err(source) = self.append_to(day, |writer| writer.append(&of_day)) else {
                 continue;
             };
             let failed = failed.get_or_insert(NotAppended {
@@ -116,7 +116,26 @@ impl EncounterLog {
         failed.map_or(Ok(()), Err)
     }
 
-    fn append_day(&mut self, day: UtcDay, sightings: &[Sighting]) -> Result<(), LogError> {
+    /// Appends `gaps` and returns once they are on the disk, each in a segment of the UTC day in which
+    /// it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`], [`LogError::TooManySegments`]; those of earlier days are stored then.
+    pub fn append_gaps(&mut self, gaps: &[ScanGap]) -> Result<(), LogError> {
+        for of_day in gaps.chunk_by(|a, b| a.to.utc_day() == b.to.utc_day()) {
+            if let Some(first) = of_day.first() {
+                self.append_to(first.to.utc_day(), |writer| writer.append_gaps(of_day))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append_to(
+        &mut self,
+        day: UtcDay,
+        append: impl FnOnce(&mut SegmentWriter) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         // Taken out, and put back only when all is well: a segment whose write failed may end in a
         // cut chunk, and nothing may stand behind that.
         let open = self.writers.iter().position(|writer| writer.day() == day);
@@ -124,7 +143,7 @@ impl EncounterLog {
             Some(index) => self.writers.remove(index),
             None => self.create_segment(day)?,
         };
-        writer.append(sightings)?;
+        append(&mut writer)?;
         self.writers.push(writer);
         if self.writers.len() > WRITERS_MAX {
             self.writers.remove(0);

@@ -7,7 +7,7 @@ use super::directory::LogDirectory;
 use super::segment::{ChunkRead, SegmentName, SegmentReader};
 use super::{KeyProvider, LogError};
 use crate::protocol::OwnKey;
-use crate::sighting::Sighting;
+use crate::sighting::{ScanGap, Sighting};
 
 /// Reads a log. It takes no lock and changes nothing; what a writer appends after a segment was
 /// opened is not seen.
@@ -53,11 +53,34 @@ impl LogReader {
     ///
     /// [`LogError::Io`] if the directory cannot be listed.
     pub fn sightings(&self) -> Result<Sightings<'_>, LogError> {
-        Ok(Sightings {
+        let chunks = self.chunks()?;
+        let chunk = Vec::new().into_iter();
+        Ok(Sightings { chunks, chunk })
+    }
+
+    /// The times in which nothing could be heard, each under the day in which it ended. What has been
+    /// heard in none of them can be believed to be all there was.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; [`LogError::Corrupted`] for the first damage, of which
+    /// [`sightings`](Self::sightings) can tell more.
+    pub fn gaps(&self) -> Result<Vec<ScanGap>, LogError> {
+        let mut gaps = Vec::new();
+        let mut chunks = self.chunks()?;
+        while let Some(chunk) = chunks.next()? {
+            if let ChunkRead::Gaps(of_chunk) = chunk {
+                gaps.extend(of_chunk);
+            }
+        }
+        Ok(gaps)
+    }
+
+    fn chunks(&self) -> Result<Chunks<'_>, LogError> {
+        Ok(Chunks {
             reader: self,
             names: self.home.segment_names()?.into_iter(),
             segment: None,
-            chunk: Vec::new().into_iter(),
             torn_bytes: 0,
         })
     }
@@ -72,16 +95,51 @@ impl LogReader {
     }
 }
 
+/// The chunks of a log's segments, one after the other.
+struct Chunks<'a> {
+    reader: &'a LogReader,
+    names: std::vec::IntoIter<SegmentName>,
+    segment: Option<SegmentReader>,
+    torn_bytes: u64,
+}
+
+impl Chunks<'_> {
+    /// The next chunk. An error ends the segment it stands in.
+    fn next(&mut self) -> Result<Option<ChunkRead>, LogError> {
+        loop {
+            let Some(mut segment) = self.segment.take() else {
+                let Some(name) = self.names.next() else {
+                    return Ok(None);
+                };
+                self.segment = match SegmentReader::open(&self.reader.home, &name) {
+                    // The writer's retention may delete a segment while we read.
+                    Err(LogError::Io { source, .. })
+                        if source.kind() == io::ErrorKind::NotFound =>
+                    {
+                        None
+                    }
+                    other => Some(other?),
+                };
+                continue;
+            };
+            match segment.read_chunk()? {
+                ChunkRead::End { torn } => self.torn_bytes += torn,
+                chunk => {
+                    self.segment = Some(segment);
+                    return Ok(Some(chunk));
+                }
+            }
+        }
+    }
+}
+
 /// The sightings of a log, in the order in which they were stored.
 ///
 /// An error ends the segment it stands in; the next call goes on with the following segment, so
 /// that one damaged file does not hide the others.
 pub struct Sightings<'a> {
-    reader: &'a LogReader,
-    names: std::vec::IntoIter<SegmentName>,
-    segment: Option<SegmentReader>,
+    chunks: Chunks<'a>,
     chunk: std::vec::IntoIter<Sighting>,
-    torn_bytes: u64,
 }
 
 impl Sightings<'_> {
@@ -89,31 +147,7 @@ impl Sightings<'_> {
     /// that was cut by a crash, or is under way, and of which nothing was acknowledged; or damage to a
     /// segment's last chunk, which cannot be told from it.
     pub fn torn_bytes(&self) -> u64 {
-        self.torn_bytes
-    }
-
-    fn advance(&mut self) -> Result<bool, LogError> {
-        let Some(mut segment) = self.segment.take() else {
-            let Some(name) = self.names.next() else {
-                return Ok(false);
-            };
-            self.segment = match SegmentReader::open(&self.reader.home, &name) {
-                // The writer's retention may delete a segment while we read.
-                Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    None
-                }
-                other => Some(other?),
-            };
-            return Ok(true);
-        };
-        match segment.read_chunk()? {
-            ChunkRead::Sightings(chunk) => {
-                self.chunk = chunk.into_iter();
-                self.segment = Some(segment);
-            }
-            ChunkRead::End { torn } => self.torn_bytes += torn,
-        }
-        Ok(true)
+        self.chunks.torn_bytes
     }
 }
 
@@ -125,9 +159,9 @@ impl Iterator for Sightings<'_> {
             if let Some(sighting) = self.chunk.next() {
                 return Some(Ok(sighting));
             }
-            match self.advance() {
-                Ok(true) => {}
-                Ok(false) => return None,
+            match self.chunks.next().transpose()? {
+                Ok(ChunkRead::Sightings(chunk)) => self.chunk = chunk.into_iter(),
+                Ok(_) => {}
                 Err(error) => return Some(Err(error)),
             }
         }

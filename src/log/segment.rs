@@ -12,11 +12,15 @@ use super::format::{
 use crate::codec;
 use crate::crypto::{AeadKey, TAG_BYTES};
 use crate::secret::Secret;
-use crate::sighting::Sighting;
+use crate::sighting::{ScanGap, Sighting};
 use crate::time::UtcDay;
 
 /// Sightings in a chunk at most: 1,024 of them are about 53 kB.
 const CHUNK_SIGHTINGS_MAX: usize = 1_024;
+
+/// The top byte of a chunk's count, little-endian, and the bit of it that says that the chunk holds gaps.
+const COUNT_TOP: usize = 7;
+const HOLDS_GAPS: u8 = 0x80;
 
 /// What one batch writes at most. Chosen: the tracer gives no more than 16,384 sightings at once,
 /// which are 0.9 MB; an app that gives more risks a false alarm after a power cut.
@@ -99,11 +103,29 @@ impl SegmentWriter {
     pub(crate) fn append(&mut self, sightings: &[Sighting]) -> Result<(), LogError> {
         let mut bytes = Vec::new();
         for chunk in sightings.chunks(CHUNK_SIGHTINGS_MAX) {
-            self.seal_chunk(chunk, &mut bytes)?;
+            let body = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
+            self.seal_chunk(body, &mut bytes)?;
         }
+        self.write(&bytes)
+    }
+
+    /// Appends `gaps` as [`append`](Self::append) does sightings.
+    pub(crate) fn append_gaps(&mut self, gaps: &[ScanGap]) -> Result<(), LogError> {
+        let mut bytes = Vec::new();
+        for chunk in gaps.chunks(CHUNK_SIGHTINGS_MAX) {
+            let mut body = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
+            if let Some(count_top) = body.get_mut(COUNT_TOP) {
+                *count_top |= HOLDS_GAPS;
+            }
+            self.seal_chunk(body, &mut bytes)?;
+        }
+        self.write(&bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
         let written = self
             .file
-            .write_all(&bytes)
+            .write_all(bytes)
             .and_then(|()| self.file.sync_data());
         match written {
             Ok(()) => {
@@ -127,8 +149,7 @@ impl SegmentWriter {
         };
     }
 
-    fn seal_chunk(&mut self, chunk: &[Sighting], out: &mut Vec<u8>) -> Result<(), LogError> {
-        let mut body = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
+    fn seal_chunk(&mut self, mut body: Vec<u8>, out: &mut Vec<u8>) -> Result<(), LogError> {
         let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
         let mut header = len.to_le_bytes().to_vec();
         let aad = self.header.to_bytes();
@@ -163,6 +184,7 @@ pub(crate) struct SegmentReader {
 /// A step of reading a segment.
 pub(crate) enum ChunkRead {
     Sightings(Vec<Sighting>),
+    Gaps(Vec<ScanGap>),
     /// The end. `torn` bytes at it belong to no whole chunk: a write that a power cut or a full
     /// disk ended early, or one that is under way.
     End {
@@ -222,7 +244,7 @@ impl SegmentReader {
         Ok(reader)
     }
 
-    /// The next chunk's sightings.
+    /// The next chunk's records.
     ///
     /// # Errors
     ///
@@ -263,11 +285,11 @@ impl SegmentReader {
             }
             return Err(self.corrupted(start, "a chunk does not open"));
         };
-        let sightings =
-            codec::decode(plaintext).map_err(|_| self.corrupted(start, "a record is malformed"))?;
+        let chunk =
+            records(plaintext).map_err(|_| self.corrupted(start, "a record is malformed"))?;
         self.chunk_index += 1;
         self.key = Some(key);
-        Ok(ChunkRead::Sightings(sightings))
+        Ok(chunk)
     }
 
     fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LogError> {
@@ -298,6 +320,19 @@ impl SegmentReader {
 
     fn corrupted(&self, offset: u64, what: &'static str) -> LogError {
         LogError::corrupted(&self.name, offset, what)
+    }
+}
+
+fn records(plaintext: &[u8]) -> Result<ChunkRead, codec::CodecError> {
+    match plaintext.get(COUNT_TOP) {
+        Some(count_top) if count_top & HOLDS_GAPS != 0 => {
+            let mut plaintext = plaintext.to_vec();
+            if let Some(count_top) = plaintext.get_mut(COUNT_TOP) {
+                *count_top &= !HOLDS_GAPS;
+            }
+            codec::decode(&plaintext).map(ChunkRead::Gaps)
+        }
+        _ => codec::decode(plaintext).map(ChunkRead::Sightings),
     }
 }
 

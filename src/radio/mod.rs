@@ -86,6 +86,7 @@ pub struct Radio {
     pub(crate) scanner: Box<dyn DynScanner>,
     /// Or why there is none.
     pub(crate) advertiser: Result<Box<dyn DynAdvertiser>, String>,
+    pub(crate) witness: Option<Box<dyn DynScanner>>,
 }
 
 impl Radio {
@@ -94,6 +95,7 @@ impl Radio {
         Self {
             scanner: Box::new(scanner),
             advertiser: Ok(Box::new(advertiser)),
+            witness: None,
         }
     }
 
@@ -102,6 +104,17 @@ impl Radio {
         Self {
             scanner: Box::new(scanner),
             advertiser: Err(why.into()),
+            witness: None,
+        }
+    }
+
+    /// With a second adapter of the same device that listens to what this one sends. It serves for
+    /// nothing else: the tracer's health tells when an own identifier was last heard, and whether
+    /// its address outlives it.
+    pub fn with_witness(self, witness: impl Scanner) -> Self {
+        Self {
+            witness: Some(Box::new(witness)),
+            ..self
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Radio, RadioError};
 use crate::time::{Clock, SystemClock, UtcDay};
 
+mod radio_call;
 mod shell;
+mod witness;
 
 use shell::{Command, Shell};
 
@@ -91,6 +93,17 @@ impl Tracer {
             .send(command)
             .map_err(|_| TracerError::Ended)?;
         answer.await.map_err(|_| TracerError::Ended)?
+    }
+
+    /// Follows another schedule from now on: an app that comes to the foreground, say, or a battery that
+    /// runs low.
+    ///
+    /// # Errors
+    ///
+    /// [`TracerError::Ended`].
+    pub fn set_schedule(&self, schedule: Schedule) -> Result<(), TracerError> {
+        let command = Command::SetSchedule(schedule);
+        self.commands.send(command).map_err(|_| TracerError::Ended)
     }
 
     /// Ends scanning and advertising, stores what is held, closes the log, and gives the last health

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::TracerError;
+use super::radio_call::in_time;
+use super::witness::{Witness, witnessed};
 use crate::advertisement::Advertisement;
-use crate::engine::{Action, Engine, Event, Health};
+use crate::engine::{Action, Engine, Event, Health, Schedule};
 use crate::log::{EncounterLog, LogError, NotAppended};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
-use crate::sighting::Sighting;
+use crate::sighting::{ScanGap, Sighting};
 use crate::time::{Clock, UtcDay, sleep_until};
 
 /// Frames that may wait for the engine. Chosen: what a hundred neighbours send in ten seconds,
@@ -25,16 +27,16 @@ const FRAMES_AT_ONCE: usize = 256;
 /// Sightings held while the log fails. Chosen: some hours of a busy room, about a megabyte.
 const UNSTORED_MAX: usize = 16_384;
 
+/// Gaps held while the log fails. Chosen: each lasts seconds at least.
+const GAPS_MAX: usize = 1_024;
+
 /// How long a failed write waits for its next try.
 const STORE_RETRY: Duration = Duration::from_secs(30);
-
-/// How long the radio may take for one call. Chosen: BlueZ answers within a second, or after ten
-/// while it comes back from a crash.
-const RADIO_CALL_MAX: Duration = Duration::from_secs(15);
 
 /// What a handle asks of the task.
 pub(super) enum Command {
     Subscribe(mpsc::Sender<Event>),
+    SetSchedule(Schedule),
     Release {
         first: UtcDay,
         last: UtcDay,
@@ -49,10 +51,12 @@ pub(super) struct Shell {
     scanning: bool,
     sink: RadioSink,
     frames: RadioEvents,
+    witness: Option<Witness>,
     clock: Arc<dyn Clock>,
     /// Absent only while a blocking task has it, or after that task has died with it.
     log: Option<EncounterLog>,
     unstored: VecDeque<Sighting>,
+    gaps: Vec<ScanGap>,
     keys_unsaved: bool,
     purge_due: Option<UtcDay>,
     retry_at: Option<Duration>,
@@ -71,6 +75,7 @@ enum Woken {
     Command(Command),
     HandleDropped,
     Radio(RadioEvent),
+    Witness(RadioEvent),
     Time,
 }
 
@@ -78,22 +83,27 @@ impl Shell {
     pub(super) fn new(
         engine: Engine,
         protocols: &[Protocol],
-        radio: Radio,
+        mut radio: Radio,
         log: EncounterLog,
         clock: Arc<dyn Clock>,
         health: watch::Sender<Health>,
     ) -> Self {
         let (sink, frames) = RadioSink::new(Arc::clone(&clock), FRAMES_WAITING_MAX);
+        let filter = Filter::of(protocols);
+        let witness = radio.witness.take();
+        let witness = witness.map(|scanner| Witness::new(scanner, filter.clone(), &clock));
         Self {
             engine,
-            filter: Filter::of(protocols),
+            filter,
             radio,
             scanning: false,
             sink,
             frames,
+            witness,
             clock,
             log: Some(log),
             unstored: VecDeque::new(),
+            gaps: Vec::new(),
             keys_unsaved: false,
             purge_due: None,
             retry_at: None,
@@ -119,6 +129,7 @@ impl Shell {
                 Woken::Command(command) => self.command(command).await,
                 Woken::HandleDropped => break,
                 Woken::Radio(event) => self.radio_events(event),
+                Woken::Witness(event) => self.witness_event(event),
                 Woken::Time => self.engine.tick(self.clock.now()),
             }
         }
@@ -137,6 +148,7 @@ impl Shell {
             .next_deadline()
             .into_iter()
             .chain(self.retry_at)
+            .chain(self.witness.as_ref().and_then(Witness::due))
             .min();
         let clock = Arc::clone(&self.clock);
         let time = async {
@@ -150,8 +162,9 @@ impl Shell {
             biased;
             command = commands.recv() => command.map_or(Woken::HandleDropped, Woken::Command),
             () = time => Woken::Time,
-            // Never `None`: this task holds a sink itself.
+            // Never `None`: this task holds the sinks itself.
             Some(event) = self.frames.next() => Woken::Radio(event),
+            event = witnessed(&mut self.witness) => Woken::Witness(event),
         }
     }
 
@@ -162,6 +175,9 @@ impl Shell {
                 subscriber.tell(&Event::Health(Box::new(self.engine.health())));
                 self.subscribers.retain(|other| !other.sender.is_closed());
                 self.subscribers.push(subscriber);
+            }
+            Command::SetSchedule(schedule) => {
+                self.engine.set_schedule(self.clock.now(), schedule);
             }
             Command::Release { first, last, reply } => {
                 let published = self.engine.release(self.clock.now(), first, last);
@@ -200,7 +216,19 @@ impl Shell {
         }
     }
 
+    fn witness_event(&mut self, event: RadioEvent) {
+        if let RadioEvent::Heard {
+            at, frame, peer, ..
+        } = event
+        {
+            self.engine.witnessed(at, &frame, peer);
+        }
+    }
+
     async fn carry_out(&mut self) {
+        if let Some(witness) = &mut self.witness {
+            witness.start_if_due().await;
+        }
         if self
             .retry_at
             .is_some_and(|at| at <= self.clock.now().monotonic)
@@ -218,6 +246,14 @@ impl Shell {
                 Action::Store(sightings) => {
                     self.unstored.extend(sightings);
                     // While the disk fails, it is not asked more often because more is heard.
+                    if self.retry_at.is_none() {
+                        self.store().await;
+                    }
+                }
+                Action::StoreGap(gap) => {
+                    self.gaps.push(gap);
+                    let surplus = self.gaps.len().saturating_sub(GAPS_MAX);
+                    self.gaps.drain(..surplus);
                     if self.retry_at.is_none() {
                         self.store().await;
                     }
@@ -295,6 +331,7 @@ impl Shell {
             false => Ok(()),
         };
         let sightings = self.append().await;
+        let gaps = self.append_gaps().await;
         let purged = match self.purge_due {
             Some(today) => self.with_log(move |log| log.purge(today).map(drop)).await,
             None => Ok(()),
@@ -302,7 +339,7 @@ impl Shell {
         if purged.is_ok() {
             self.purge_due = None;
         }
-        keys.and(sightings).and(purged)
+        keys.and(sightings).and(gaps).and(purged)
     }
 
     async fn save_keys(&mut self) -> Result<(), LogError> {
@@ -335,6 +372,15 @@ impl Shell {
         }
     }
 
+    async fn append_gaps(&mut self) -> Result<(), LogError> {
+        if !self.gaps.is_empty() {
+            let gaps = self.gaps.clone();
+            self.with_log(move |log| log.append_gaps(&gaps)).await?;
+            self.gaps.clear();
+        }
+        Ok(())
+    }
+
     /// Runs `work` on the log where it may block.
     async fn with_log<T: Send + 'static>(
         &mut self,
@@ -352,6 +398,9 @@ impl Shell {
 
     /// At the end, what could not be done before is tried once more, and then told.
     async fn end(mut self) -> Result<Health, TracerError> {
+        if let Some(witness) = &mut self.witness {
+            witness.stop().await;
+        }
         let stored = self.store_once().await;
         let health = self.engine.health();
         self.health.send_replace(health.clone());
@@ -376,14 +425,6 @@ impl Shell {
             }
             listens
         });
-    }
-}
-
-/// The result of a call to the radio, or an error if none comes.
-async fn in_time<T>(call: impl Future<Output = Result<T, RadioError>>) -> Result<T, RadioError> {
-    match tokio::time::timeout(RADIO_CALL_MAX, call).await {
-        Ok(result) => result,
-        Err(_) => Err(RadioError::NoAnswer),
     }
 }
 

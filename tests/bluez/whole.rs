@@ -3,6 +3,7 @@
 use truyvet::engine::State;
 use truyvet::log::MemoryKey;
 use truyvet::radio::system;
+use truyvet::sighting::GapCause;
 use truyvet::{EncounterLog, Event, Events, Health, Secret, Tracer};
 
 use super::stack::Stack;
@@ -55,14 +56,19 @@ fn a_tracer_works_again_when_its_adapter_does() {
         health(&mut events, works).await;
         is_used(&stack).await;
 
-        // So fast that the tracer may see it only afterwards.
+        // So fast that the tracer may see it only afterwards, and nobody is told.
         bluez.vanish().await;
         bluez.appear().await;
-        health(&mut events, fails).await;
-        health(&mut events, works).await;
         is_used(&stack).await;
 
+        let reader = tracer.log_reader();
         tracer.stop().await.unwrap();
+        // The two that lasted are marked in the log.
+        let gaps = reader.gaps().unwrap();
+        assert!(gaps.len() >= 2, "{gaps:?}");
+        for gap in &gaps {
+            assert_eq!(gap.cause, GapCause::Adapter);
+        }
         assert_eq!(stack.active_instances("hci0").await.unwrap(), 0);
     });
 }

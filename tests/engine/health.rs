@@ -1,0 +1,157 @@
+//! What is told of failures, silences, gaps, and what a witness sees.
+
+use truyvet::engine::DutyCycle;
+use truyvet::radio::{Caveat, Peer};
+use truyvet::sighting::{GapCause, ScanGap};
+
+use super::*;
+
+fn told(actions: &[Action]) -> Vec<String> {
+    let told = |action: &Action| match action {
+        Action::Tell(Event::Health(health)) => Some(health.to_string()),
+        _ => None,
+    };
+    actions.iter().filter_map(told).collect()
+}
+
+fn gaps(actions: &[Action]) -> Vec<ScanGap> {
+    let gap = |action: &Action| match action {
+        Action::StoreGap(gap) => Some(*gap),
+        _ => None,
+    };
+    actions.iter().filter_map(gap).collect()
+}
+
+#[test]
+fn a_restart_of_the_daemon_is_not_told_but_marked_in_the_log() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    rig.pass(s(60));
+    let from = rig.clock.now().wall;
+    rig.engine.adapter(rig.clock.now(), AdapterState::Gone);
+    assert!(!rig.engine.health().is_well());
+    let mut actions = rig.pass(s(4));
+    rig.engine.adapter(rig.clock.now(), AdapterState::Ready);
+    rig.engine.scan_result(rig.clock.now(), Ok(()));
+    rig.engine
+        .advertise_result(rig.clock.now(), Ok(Advertised::default()));
+    let to = rig.clock.now().wall;
+    actions.extend(rig.pass(s(60)));
+    assert_eq!(told(&actions), Vec::<String>::new());
+    let [gap] = gaps(&actions)[..] else {
+        panic!("{actions:?}")
+    };
+    assert_eq!((gap.from, gap.to, gap.cause), (from, to, GapCause::Adapter));
+}
+
+#[test]
+fn a_gap_that_lasts_to_the_end_is_marked_too() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    rig.engine
+        .scan_result(rig.clock.now(), Err("no antenna".to_owned()));
+    rig.pass(s(10));
+    rig.engine.stop(rig.clock.now());
+    let gaps = gaps(&rig.actions());
+    assert_eq!(gaps.len(), 1);
+    assert_eq!(gaps[0].to.since(gaps[0].from), s(10));
+    assert_eq!(gaps[0].cause, GapCause::Radio);
+}
+
+#[test]
+fn after_a_sleep_scan_and_advertisement_are_begun_again() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    rig.pass(s(60));
+    let asleep = rig.clock.now().wall;
+    rig.clock.jump_to(asleep.saturating_add(s(120)));
+    rig.engine.tick(rig.clock.now());
+    let mut actions = rig.actions();
+    assert!(actions.iter().any(|it| matches!(it, Action::Scan(true))));
+    assert_eq!(frames(&actions).len(), 1);
+    rig.engine.scan_result(rig.clock.now(), Ok(()));
+    actions.extend(rig.actions());
+    let gaps = gaps(&actions);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].cause, GapCause::ClockJump);
+    assert_eq!((gaps[0].from, gaps[0].to), (asleep, rig.clock.now().wall));
+}
+
+#[test]
+fn a_silence_is_told_once_and_its_end() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    let begin = rig.clock.now().wall;
+    assert!(told(&rig.pass(s(599))).is_empty());
+    let silent = told(&rig.pass(s(601)));
+    let [silent] = &silent[..] else {
+        panic!("{silent:?}")
+    };
+    assert!(silent.contains("nobody heard since"), "{silent}");
+    assert_eq!(rig.engine.health().silent_since, Some(begin));
+    let stranger = Protocol::gaen()
+        .frame(&stranger_key(), rig.clock.now().wall)
+        .unwrap();
+    rig.engine
+        .heard(rig.clock.now(), &stranger, Rssi::from_dbm(-60));
+    let over = told(&rig.actions());
+    assert_eq!(over.len(), 1);
+    assert!(!over[0].contains("nobody"), "{}", over[0]);
+}
+
+#[test]
+fn nobody_is_silent_while_nobody_listens() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.engine.adapter(rig.clock.now(), AdapterState::Off);
+    let told = told(&rig.pass(s(3_600)));
+    assert!(told.iter().all(|it| !it.contains("nobody")), "{told:?}");
+    assert_eq!(rig.engine.health().silent_since, None);
+}
+
+#[test]
+fn a_schedule_that_rests_long_is_given_three_turns() {
+    let scan = DutyCycle::periodic(s(10), s(990)).unwrap();
+    let schedule = Schedule::new(scan, DutyCycle::CONTINUOUS);
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()).schedule(schedule));
+    rig.pass(s(2_999));
+    assert_eq!(rig.engine.health().silent_since, None);
+    rig.pass(s(2));
+    assert!(rig.engine.health().silent_since.is_some());
+}
+
+#[test]
+fn a_witness_shows_that_an_identifier_is_on_the_air_and_whether_addresses_link() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::bluezone()));
+    let peer = Peer::from_address([1, 2, 3, 4, 5, 6]);
+    let witness = |rig: &mut Rig, frame: &Advertisement, peer| {
+        rig.engine.witnessed(rig.clock.now(), frame, Some(peer));
+        rig.engine.health()
+    };
+    let own = frames(&first)[0].0;
+    let health = witness(&mut rig, &own, peer);
+    assert_eq!(health.own_heard, Some(rig.clock.now().wall));
+    assert!(health.advertised.unwrap().caveats.is_empty());
+    // Under the same address after a rotation: linked.
+    let next = frames(&rig.pass(s(900)))[0].0;
+    let health = witness(&mut rig, &next, peer);
+    let caveats = health.advertised.unwrap().caveats;
+    assert!(matches!(caveats[..], [Caveat::LinkableAddress { .. }]));
+    // Under another: not any more.
+    let next = frames(&rig.pass(s(900)))[0].0;
+    let health = witness(&mut rig, &next, Peer::from_address([9; 6]));
+    assert!(health.advertised.unwrap().caveats.is_empty());
+    // Somebody else's identifier is none of its business.
+    let other = Protocol::bluezone().frame(&stranger_key(), rig.clock.now().wall);
+    assert!(other.is_err(), "a GAEN key makes no Bluezone frame");
+    assert_eq!(rig.engine.health().counters.frames, 0);
+}
+
+fn stranger_key() -> truyvet::protocol::OwnKey {
+    let mut other = Engine::new(
+        Config::new(Protocol::gaen()),
+        Vec::new(),
+        Box::new(SeededEntropy::new(77)),
+    );
+    other.start(ManualClock::new(START).now());
+    let dir = tempfile::tempdir().unwrap();
+    let key = truyvet::log::MemoryKey::random().unwrap();
+    let mut log = truyvet::EncounterLog::open(dir.path(), &key).unwrap();
+    log.save_own_keys(other.own_keys()).unwrap();
+    log.own_keys().unwrap().remove(0)
+}
