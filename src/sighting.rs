@@ -87,14 +87,18 @@ pub struct RssiSummary {
     pub max: Rssi,
 }
 
-/// Where in the frame the identifier stood.
+/// Where the identifier stood.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum Source {
     /// Service data (GAEN).
     ServiceData,
-    /// Manufacturer data (Bluezone on Android).
+    /// Manufacturer data (Bluezone on Android, either protocol on Windows).
     ManufacturerData,
+    /// A 128-bit service UUID (Apple's systems).
+    ServiceUuid,
+    /// Not in the frame: read from the neighbour's GATT server (Bluezone on iOS).
+    GattRead,
 }
 
 /// What was heard of one identifier in at most [`Sighting::SPAN_MAX_S`] seconds.
