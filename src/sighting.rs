@@ -161,4 +161,19 @@ mod tests {
         let bytes = crate::codec::encode(&127i8).unwrap();
         assert!(crate::codec::decode::<Rssi>(&bytes).is_err());
     }
+
+    #[test]
+    fn stored_sources_keep_their_numbers() {
+        let sources = [
+            Source::ServiceData,
+            Source::ManufacturerData,
+            Source::ServiceUuid,
+            Source::GattRead,
+        ];
+        for (number, source) in (0_u32..).zip(sources) {
+            let bytes = crate::codec::encode(&source).unwrap();
+            assert_eq!(bytes, number.to_le_bytes());
+        }
+        assert!(crate::codec::decode::<Source>(&4_u32.to_le_bytes()).is_err());
+    }
 }

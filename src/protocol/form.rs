@@ -126,9 +126,10 @@ mod tests {
     }
 
     fn gaen_on_windows() -> Protocol {
-        let mut config = gaen::Config::default();
-        config.company = Some(0xFFFF);
-        Protocol::Gaen(config)
+        Protocol::Gaen(gaen::Config {
+            company: Some(0xFFFF),
+            ..gaen::Config::default()
+        })
     }
 
     fn refused(form: FrameForm, frame: &Advertisement) -> bool {

@@ -112,6 +112,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::gaen;
 
     #[test]
     fn pieces_of_interest_are_put_together() {
@@ -190,9 +191,10 @@ mod tests {
 
     #[test]
     fn gaen_under_a_company_passes_if_it_was_chosen() {
-        let mut config = crate::protocol::gaen::Config::default();
-        config.company = Some(0xFFFF);
-        let chosen = Filter::of(&[Protocol::Gaen(config)]);
+        let chosen = Filter::of(&[Protocol::Gaen(gaen::Config {
+            company: Some(0xFFFF),
+            ..gaen::Config::default()
+        })]);
         let data = HashMap::from([(0xFFFF, vec![3; 20])]);
         let frame = chosen.frame(&[], &HashMap::new(), &data).unwrap();
         assert!(chosen.passes(&frame));

@@ -10,6 +10,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub mod air;
+#[cfg(all(feature = "ble", target_vendor = "apple"))]
+pub mod apple;
 #[cfg(all(feature = "ble", target_os = "linux"))]
 pub mod bluez;
 #[cfg(feature = "ble")]
@@ -22,6 +24,8 @@ pub mod replay;
 mod report;
 #[cfg(feature = "ble")]
 mod system;
+#[cfg(all(feature = "ble", windows))]
+pub mod windows;
 
 pub use filter::Filter;
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
@@ -30,6 +34,7 @@ pub use report::{Advertised, Caveat, ScanMode};
 pub use system::{SystemOptions, system};
 
 use crate::advertisement::{Advertisement, AdvertisementTooLong};
+use crate::protocol::NoSuchForm;
 
 /// Hears advertisements.
 pub trait Scanner: Send + 'static {
@@ -151,6 +156,12 @@ impl<A: Advertiser> DynAdvertiser for A {
 
     fn stop(&mut self) -> BoxFuture<'_> {
         Box::pin(Advertiser::stop(self))
+    }
+}
+
+impl From<NoSuchForm> for RadioError {
+    fn from(NoSuchForm { why }: NoSuchForm) -> Self {
+        Self::Unsupported { why }
     }
 }
 
