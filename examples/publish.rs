@@ -213,6 +213,9 @@ fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), Error> {
     if secret {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
+    // Elsewhere the folder's rights hold for what is in it.
+    #[cfg(not(unix))]
+    let _ = secret;
     let written = options
         .open(path)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));

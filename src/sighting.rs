@@ -87,14 +87,18 @@ pub struct RssiSummary {
     pub max: Rssi,
 }
 
-/// Where in the frame the identifier stood.
+/// Where the identifier stood.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub enum Source {
     /// Service data (GAEN).
     ServiceData,
-    /// Manufacturer data (Bluezone on Android).
+    /// Manufacturer data (Bluezone on Android, either protocol on Windows).
     ManufacturerData,
+    /// A 128-bit service UUID (Apple's systems).
+    ServiceUuid,
+    /// Not in the frame: read from the neighbour's GATT server (Bluezone on iOS).
+    GattRead,
 }
 
 /// What was heard of one identifier in at most [`Sighting::SPAN_MAX_S`] seconds.
@@ -181,5 +185,20 @@ mod tests {
     fn stored_rssi_out_of_range() {
         let bytes = crate::codec::encode(&127i8).unwrap();
         assert!(crate::codec::decode::<Rssi>(&bytes).is_err());
+    }
+
+    #[test]
+    fn stored_sources_keep_their_numbers() {
+        let sources = [
+            Source::ServiceData,
+            Source::ManufacturerData,
+            Source::ServiceUuid,
+            Source::GattRead,
+        ];
+        for (number, source) in (0_u32..).zip(sources) {
+            let bytes = crate::codec::encode(&source).unwrap();
+            assert_eq!(bytes, number.to_le_bytes());
+        }
+        assert!(crate::codec::decode::<Source>(&4_u32.to_le_bytes()).is_err());
     }
 }

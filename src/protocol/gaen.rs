@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use crate::time::IntervalNumber;
 
+use super::form::long_service;
 use super::{Candidate, FrameError, Heard, InvalidKey, MalformedFrame, ProtocolKind, ReportType};
 use crate::advertisement::{Advertisement, uuid_from_u16};
 use crate::crypto::{Aes128Key, CryptoError, hkdf_sha256};
@@ -176,6 +177,9 @@ pub struct Config {
     /// The service UUID: 0xFD6F, or another for experiments that must not mix with the deployed
     /// system.
     pub service: u16,
+    /// The company identifier under which the data may also come as manufacturer data, from a sender
+    /// on Windows. None by default, as none is assigned for it; 0xFFFF is for tests alone.
+    pub company: Option<u16>,
 }
 
 impl Default for Config {
@@ -188,6 +192,7 @@ impl Default for Config {
                 tx_power_dbm: -26,
             },
             service: SERVICE,
+            company: None,
         }
     }
 }
@@ -226,37 +231,57 @@ impl Config {
         Ok(frame)
     }
 
-    /// What `frame` says. The flags and the UUID list are not required: peers differ in both.
+    /// What `frame` says. The flags and the UUID list are not required beside the data: peers differ
+    /// in both. Data may come from a service or, if one is configured, a company; where there is
+    /// neither, a 128-bit UUID beside our service is the identifier, without metadata.
     ///
     /// # Errors
     ///
-    /// [`MalformedFrame`] if our service's data has not exactly 20 bytes (Apple's rule), or the
-    /// service is listed without data.
+    /// [`MalformedFrame`] if the data has not exactly 20 bytes (Apple's rule), or the service is listed
+    /// without identifier.
     pub fn parse(&self, frame: &Advertisement) -> Result<Option<Heard>, MalformedFrame> {
-        let malformed = |got| MalformedFrame {
-            protocol: ProtocolKind::Gaen,
-            field: "service data",
-            expected: 20,
-            got,
-        };
-        let Some(data) = frame.service_data16(self.service) else {
-            return match frame.has_service(uuid_from_u16(self.service)) {
-                true => Err(malformed(0)),
-                false => Ok(None),
-            };
-        };
-        let parts = data
-            .split_first_chunk::<16>()
-            .map(|(id, metadata)| (id, <[u8; 4]>::try_from(metadata)));
-        let Some((id, Ok(metadata))) = parts else {
-            return Err(malformed(data.len()));
-        };
-        Ok(Some(Heard::Identifier {
-            id: (*id).into(),
-            metadata: Some(metadata),
-            source: Source::ServiceData,
-        }))
+        if let Some(data) = frame.service_data16(self.service) {
+            return parse_data(data, "service data", Source::ServiceData);
+        }
+        let company = self.company;
+        if let Some(data) = company.and_then(|company| frame.manufacturer_data(company)) {
+            return parse_data(data, "manufacturer data", Source::ManufacturerData);
+        }
+        if !frame.has_service(uuid_from_u16(self.service)) {
+            return Ok(None);
+        }
+        match long_service(frame) {
+            Some(uuid) => Ok(Some(Heard::Identifier {
+                id: uuid.into_bytes().into(),
+                metadata: None,
+                source: Source::ServiceUuid,
+            })),
+            None => parse_data(&[], "service data", Source::ServiceData),
+        }
     }
+}
+
+fn parse_data(
+    data: &[u8],
+    field: &'static str,
+    source: Source,
+) -> Result<Option<Heard>, MalformedFrame> {
+    let parts = data
+        .split_first_chunk::<16>()
+        .map(|(id, metadata)| (id, <[u8; 4]>::try_from(metadata)));
+    let Some((id, Ok(metadata))) = parts else {
+        return Err(MalformedFrame {
+            protocol: ProtocolKind::Gaen,
+            field,
+            expected: 20,
+            got: data.len(),
+        });
+    };
+    Ok(Some(Heard::Identifier {
+        id: (*id).into(),
+        metadata: Some(metadata),
+        source,
+    }))
 }
 
 /// A diagnosis key: a TEK that an authority has published, with what it says about it.

@@ -14,10 +14,12 @@ use crate::sighting::Source;
 use crate::time::Timestamp;
 
 pub mod bluezone;
+mod form;
 pub mod gaen;
 pub(crate) mod own_key;
 mod published;
 
+pub use form::{FrameForm, NoSuchForm};
 pub use own_key::OwnKey;
 pub use published::{Candidate, InvalidKey, PublishedKey, ReportType};
 
@@ -189,7 +191,7 @@ impl Protocol {
         }
     }
 
-    /// What `frame` says in this protocol; `None` if it does not speak it.
+    /// What `frame` says in this protocol, in whichever [`FrameForm`]; `None` if it does not speak it.
     ///
     /// # Errors
     ///

@@ -60,6 +60,7 @@ impl BtleplugScanner {
             session: Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?,
             options: SystemOptions {
                 adapter: Some(adapter.name().to_owned()),
+                ..SystemOptions::default()
             },
             listening: false,
         })

@@ -5,18 +5,18 @@
 //! demonstrations, [`replay`] a recorded one. An app whose operating system owns Bluetooth
 //! implements the two traits.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 pub mod air;
+#[cfg(all(feature = "ble", target_vendor = "apple"))]
+pub mod apple;
 #[cfg(all(feature = "ble", target_os = "linux"))]
 pub mod bluez;
 #[cfg(feature = "ble")]
 pub mod btleplug;
+mod filter;
 #[cfg(feature = "ble")]
 mod join;
 mod queue;
@@ -24,14 +24,17 @@ pub mod replay;
 mod report;
 #[cfg(feature = "ble")]
 mod system;
+#[cfg(all(feature = "ble", windows))]
+pub mod windows;
 
+pub use filter::Filter;
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]
 pub use system::{SystemOptions, system};
 
-use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16, uuid_to_u16};
-use crate::protocol::Protocol;
+use crate::advertisement::{Advertisement, AdvertisementTooLong};
+use crate::protocol::NoSuchForm;
 
 /// Hears advertisements.
 pub trait Scanner: Send + 'static {
@@ -169,83 +172,9 @@ impl<A: Advertiser> DynAdvertiser for A {
     }
 }
 
-/// Which frames a scanner reports: those that carry something of the protocols listened for. Systems
-/// that report an advertisement in parsed pieces have the interesting ones put together again here.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    services: Vec<Uuid>,
-    companies: Vec<u16>,
-}
-
-impl Filter {
-    /// What the `protocols` need.
-    pub fn of(protocols: &[Protocol]) -> Self {
-        let mut filter = Self::default();
-        for protocol in protocols {
-            match protocol {
-                Protocol::Bluezone(profile) => {
-                    filter.services.push(uuid_from_u16(profile.service));
-                    filter.services.push(profile.ios_service);
-                    filter.companies.push(profile.company);
-                    filter
-                        .companies
-                        .push(crate::protocol::bluezone::APPLE_COMPANY);
-                }
-                Protocol::Gaen(config) => filter.services.push(uuid_from_u16(config.service)),
-            }
-        }
-        filter
-    }
-
-    /// The service UUIDs of interest.
-    pub fn services(&self) -> &[Uuid] {
-        &self.services
-    }
-
-    /// The company identifiers of interest.
-    pub fn companies(&self) -> &[u16] {
-        &self.companies
-    }
-
-    /// Whether `frame` holds anything of interest.
-    pub fn passes(&self, frame: &Advertisement) -> bool {
-        frame.services().any(|uuid| self.services.contains(&uuid))
-            || frame.structures().any(|structure| {
-                let service = structure.as_service_data16();
-                let company = structure.as_manufacturer_data();
-                service.is_some_and(|(short, _)| self.services.contains(&uuid_from_u16(short)))
-                    || company.is_some_and(|(company, _)| self.companies.contains(&company))
-            })
-    }
-
-    /// Puts a frame together from parsed pieces; `None` if nothing in them is of interest. A piece
-    /// that does not fit into 31 bytes beside the more telling ones is left out: data comes before
-    /// lists of services, whose presence it implies.
-    pub fn frame(
-        &self,
-        services: &[Uuid],
-        service_data: &HashMap<Uuid, Vec<u8>>,
-        manufacturer_data: &HashMap<u16, Vec<u8>>,
-    ) -> Option<Advertisement> {
-        let mut frame = Advertisement::new();
-        let mut found = false;
-        for uuid in &self.services {
-            if let (Some(data), Some(short)) = (service_data.get(uuid), uuid_to_u16(*uuid)) {
-                found |= frame.push_service_data16(short, data).is_ok();
-            }
-        }
-        for company in &self.companies {
-            if let Some(data) = manufacturer_data.get(company) {
-                found |= frame.push_manufacturer_data(*company, data).is_ok();
-            }
-        }
-        for uuid in services.iter().filter(|uuid| self.services.contains(uuid)) {
-            found |= match uuid_to_u16(*uuid) {
-                Some(short) => frame.push_service_uuid16(short).is_ok(),
-                None => frame.push_service_uuid128(*uuid).is_ok(),
-            };
-        }
-        found.then_some(frame)
+impl From<NoSuchForm> for RadioError {
+    fn from(NoSuchForm { why }: NoSuchForm) -> Self {
+        Self::Unsupported { why }
     }
 }
 
@@ -294,47 +223,4 @@ pub enum RadioError {
     /// Any other failure of the system's Bluetooth, in its own words.
     #[error("the system's Bluetooth failed: {0}")]
     System(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_of_interest_are_put_together() {
-        let filter = Filter::of(&[Protocol::bluezone(), Protocol::gaen()]);
-        let gaen = uuid_from_u16(0xFD6F);
-        let frame = filter
-            .frame(
-                &[uuid_from_u16(0x180F), gaen],
-                &HashMap::from([(gaen, vec![9; 20]), (uuid_from_u16(0x180F), vec![1])]),
-                &HashMap::from([(0x0059, vec![1; 9])]),
-            )
-            .unwrap();
-        assert_eq!(frame.service_data16(0xFD6F), Some(&[9; 20][..]));
-        assert!(frame.has_service(gaen));
-        assert_eq!(frame.as_bytes().len(), 28);
-    }
-
-    #[test]
-    fn nothing_of_interest_is_no_frame() {
-        let filter = Filter::of(&[Protocol::gaen()]);
-        let none = filter.frame(
-            &[uuid_from_u16(0x4E56)],
-            &HashMap::new(),
-            &HashMap::from([(0x22B5, vec![1; 12])]),
-        );
-        assert_eq!(none, None);
-    }
-
-    #[test]
-    fn pieces_too_long_for_a_frame_are_left_out() {
-        let filter = Filter::of(&[Protocol::bluezone()]);
-        let frame = filter.frame(
-            &[uuid_from_u16(0x4E56)],
-            &HashMap::new(),
-            &HashMap::from([(0x004C, vec![0; 300]), (0x22B5, vec![1; 12])]),
-        );
-        assert_eq!(frame.unwrap().manufacturer_data(0x22B5), Some(&[1; 12][..]));
-    }
 }

@@ -10,12 +10,17 @@ pub struct SystemOptions {
     /// The adapter by name (`hci0`) or by public address; without it, the first that is switched
     /// on.
     pub adapter: Option<String>,
+    /// Under which company identifier GAEN's data goes out on Windows, which lets an app send no
+    /// service data; without it, only Bluezone is advertised there. The peers must know it too
+    /// ([`gaen::Config::company`](crate::protocol::gaen::Config::company)).
+    pub company: Option<u16>,
 }
 
-/// The machine's own Bluetooth, scanner and advertiser on the same adapter. It only scans where the
-/// adapter cannot advertise, and on every system but Linux: macOS and iOS let no app advertise data,
-/// Windows reserves the fields, and on Android the app's own Kotlin or Java has to do it (see
-/// [`Advertiser`](super::Advertiser)).
+/// The machine's own Bluetooth, scanner and advertiser on the same adapter. Windows and Apple's systems
+/// let an app choose little of what it advertises: see [`FrameForm`](crate::protocol::FrameForm), and
+/// the [`Caveat`](super::Caveat)s in the tracer's health. It only scans where the adapter cannot
+/// advertise, and on Android, where the app's own Kotlin or Java has to do it (see
+/// [`Advertiser`](super::Advertiser)); the tracer's health says why.
 ///
 /// Call it within a tokio runtime with I/O and time enabled.
 ///
@@ -37,10 +42,26 @@ pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
             false => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
         })
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    {
+        use super::windows::WindowsAdvertiser;
+
+        let scanner = BtleplugScanner::open(&options).await?;
+        Ok(match WindowsAdvertiser::open(&options).await {
+            Ok(advertiser) => Radio::new(scanner, advertiser),
+            Err(RadioError::Unsupported { why }) => Radio::scan_only(scanner, why),
+            Err(error) => return Err(error),
+        })
+    }
+    #[cfg(target_vendor = "apple")]
     {
         let scanner = BtleplugScanner::open(&options).await?;
-        let why = "this version does not advertise on this system";
+        Ok(Radio::new(scanner, super::apple::AppleAdvertiser::new()))
+    }
+    #[cfg(not(any(target_os = "linux", windows, target_vendor = "apple")))]
+    {
+        let scanner = BtleplugScanner::open(&options).await?;
+        let why = "on this system the app has to advertise by itself: hand over an `Advertiser`";
         Ok(Radio::scan_only(scanner, why))
     }
 }

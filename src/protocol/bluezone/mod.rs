@@ -20,6 +20,7 @@ mod wire;
 
 pub(crate) use wire::APPLE_COMPANY;
 pub use wire::WireProfile;
+pub(super) use wire::uuid_of;
 
 use super::{Candidate, EphemeralId, InvalidKey};
 use crate::crypto::sha256;

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::advertisement::{Advertisement, AdvertisementTooLong, uuid_from_u16};
+use crate::protocol::form::long_service;
 use crate::protocol::{Heard, MalformedFrame, ProtocolKind};
 use crate::sighting::Source;
 
@@ -69,10 +70,18 @@ impl WireProfile {
                 Err(_) => Err(malformed(data.len())),
             };
         }
+        let marked = frame.has_service(uuid_from_u16(self.service));
+        if marked && let Some(id) = long_service(frame).and_then(id_of) {
+            return Ok(Some(Heard::Identifier {
+                id: id.into(),
+                metadata: None,
+                source: Source::ServiceUuid,
+            }));
+        }
         if frame.has_service(self.ios_service) || self.overflow_bit_set(frame) {
             return Ok(Some(Heard::ReadByGatt));
         }
-        if frame.has_service(uuid_from_u16(self.service)) {
+        if marked {
             return Err(malformed(0));
         }
         Ok(None)
@@ -107,6 +116,24 @@ impl Default for WireProfile {
 const FLAGS: u8 = 0x06;
 pub(crate) const APPLE_COMPANY: u16 = 0x004C;
 const APPLE_OVERFLOW_TYPE: u8 = 0x01;
+
+/// What tells a UUID that holds an identifier from any other: "tvet". Chosen; it has to be constant
+/// alone, and 32 bits are what the identifier leaves.
+const UUID_END: [u8; 4] = *b"tvet";
+
+/// The identifier and a constant end, as a UUID.
+pub(in crate::protocol) fn uuid_of(id: [u8; 12]) -> Uuid {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(id.into_iter().chain(UUID_END)) {
+        *to = from;
+    }
+    Uuid::from_bytes(bytes)
+}
+
+fn id_of(uuid: Uuid) -> Option<[u8; 12]> {
+    let (id, end) = uuid.as_bytes().split_first_chunk()?;
+    (end == UUID_END).then_some(*id)
+}
 
 fn malformed(got: usize) -> MalformedFrame {
     MalformedFrame {

@@ -6,6 +6,7 @@ use ::btleplug::platform::{Adapter, Manager};
 
 use super::drain::News;
 use super::radio_error;
+use crate::advertisement::uuid_to_u16;
 use crate::radio::{RadioError, SystemOptions};
 
 /// Asks the system whether the adapter is on.
@@ -71,7 +72,8 @@ fn is_wanted(wanted: Option<&str>, name: &str, address: Option<BDAddr>) -> bool 
 }
 
 /// Windows and Android tell with each frame that a device is new or updated; Apple's systems tell of
-/// the payload, once its properties hold it, and of the strength not at all.
+/// the payload, once its properties hold it, and of the strength not at all. There a list of services
+/// that has a long one is the payload: 31 bytes hold it beside no data to speak of.
 pub(super) fn news(event: CentralEvent) -> Option<News> {
     match event {
         CentralEvent::DeviceDiscovered(id) | CentralEvent::DeviceUpdated(id)
@@ -82,6 +84,12 @@ pub(super) fn news(event: CentralEvent) -> Option<News> {
         CentralEvent::ServiceDataAdvertisement { id, .. }
         | CentralEvent::ManufacturerDataAdvertisement { id, .. }
             if cfg!(target_vendor = "apple") =>
+        {
+            Some(News::Look(id))
+        }
+        CentralEvent::ServicesAdvertisement { id, services }
+            if cfg!(target_vendor = "apple")
+                && services.iter().any(|uuid| uuid_to_u16(*uuid).is_none()) =>
         {
             Some(News::Look(id))
         }
