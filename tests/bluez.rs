@@ -12,6 +12,8 @@
 mod failures;
 #[path = "bluez/fake/mod.rs"]
 mod fake;
+#[path = "bluez/monitoring.rs"]
+mod monitoring;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
 #[path = "bluez/stack.rs"]

@@ -4,19 +4,19 @@
 //! and advertises until it is told to stop or the program leaves the bus.
 
 mod bus;
+mod monitor;
 mod payload;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dbus::arg::PropMap;
-use dbus::channel::MatchingReceiver;
-use dbus::message::MatchRule;
 use dbus::{MethodErr, Path};
 use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
 
 use self::bus::{ADVERTISING, radio_error};
 pub(super) use self::bus::{Adapter, Bus, Presence, choose};
+pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 use super::{Advertised, Advertiser, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
@@ -180,17 +180,7 @@ impl Session {
         let bus = Bus::open().await?;
         let mut objects = Crossroads::new();
         let interface = objects.register("org.bluez.LEAdvertisement1", describe);
-        let objects = Arc::new(Mutex::new(objects));
-        let served = Arc::clone(&objects);
-        bus.connection().start_receive(
-            MatchRule::new_method_call(),
-            Box::new(move |message, connection| {
-                let mut objects = served.lock().unwrap_or_else(PoisonError::into_inner);
-                // It fails for other messages than calls, and none comes here.
-                let _ = objects.handle_message(message, connection);
-                true
-            }),
-        );
+        let objects = bus.serve(objects);
         Ok(Self {
             bus,
             objects,

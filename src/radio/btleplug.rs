@@ -96,6 +96,7 @@ impl Scanner for BtleplugScanner {
         let _ = self.session.orders.send(Order::Ignore(done)).await;
         let _ = ignored.await;
         let stopped = self.session.adapter.stop_scan().await;
+        self.session.power.hear_no_more().await;
         // Not before, for the same reason.
         self.listening = false;
         let Err(error) = stopped else {

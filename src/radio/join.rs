@@ -47,6 +47,11 @@ impl<I: Clone + Eq + Hash> Join<I> {
         }
     }
 
+    /// What is listened for.
+    pub(super) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
     /// All that is known of a device, as read from its properties.
     ///
     /// Without `rssi_dbm` it is a device the system remembers (a paired one, say) and has not heard:

@@ -1,7 +1,7 @@
 //! A connection of our own to the system bus, and what `bluetoothd` says there of its adapters.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dbus::arg::{AppendAll, PropMap, ReadAll, prop_cast};
@@ -10,6 +10,7 @@ use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{Proxy, SyncConnection};
 use dbus::{Message, Path};
+use dbus_crossroads::Crossroads;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -72,8 +73,20 @@ impl Bus {
         self.io.is_finished()
     }
 
-    pub(super) fn connection(&self) -> &SyncConnection {
-        &self.connection
+    /// Answers calls of `objects`, for as long as the connection lasts.
+    pub(super) fn serve(&self, objects: Crossroads) -> Arc<Mutex<Crossroads>> {
+        let objects = Arc::new(Mutex::new(objects));
+        let served = Arc::clone(&objects);
+        self.connection.start_receive(
+            MatchRule::new_method_call(),
+            Box::new(move |message, connection| {
+                let mut objects = served.lock().unwrap_or_else(PoisonError::into_inner);
+                // It fails for other messages than calls, and none comes here.
+                let _ = objects.handle_message(message, connection);
+                true
+            }),
+        );
+        objects
     }
 
     /// Calls a method of BlueZ.

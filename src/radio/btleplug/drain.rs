@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::os::{self, Power, Presence};
 use super::{absence, explain};
 use crate::radio::join::Join;
-use crate::radio::{AdapterState, Filter, RadioError, RadioSink};
+use crate::radio::{AdapterState, Filter, RadioError, RadioSink, ScanMode};
 
 /// Devices whose properties are being read at a time, one call each. A bus refuses a connection more
 /// than 128 unanswered calls (dbus-daemon's default), of which btleplug needs its own.
@@ -61,7 +61,10 @@ type Errand = Pin<Box<dyn Future<Output = Done> + Send>>;
 /// An errand's result.
 enum Done {
     Looked(PeripheralId, Option<Box<PeripheralProperties>>),
-    Resumed(Result<(), RadioError>),
+    /// How the scan is heard from now on, if there is one.
+    Resumed(Result<Option<ScanMode>, RadioError>),
+    /// It is time to begin the scan anew, to hear everybody again.
+    RestartDue,
     Forgotten,
 }
 
@@ -91,6 +94,8 @@ pub(super) struct Drain {
     lookups: usize,
     read: usize,
     resuming: Resuming,
+    /// What the last sink was told.
+    mode: Option<ScanMode>,
 }
 
 impl Drain {
@@ -106,6 +111,7 @@ impl Drain {
             lookups: 0,
             read: 0,
             resuming: Resuming::No,
+            mode: None,
         }
     }
 
@@ -143,6 +149,7 @@ impl Drain {
         // The scanner has been dropped. btleplug keeps its connection, and with it the scan.
         if self.join.take().is_some() {
             let _ = tokio::time::timeout(FAREWELL, self.adapter.stop_scan()).await;
+            let _ = tokio::time::timeout(FAREWELL, self.power.hear_no_more()).await;
         }
     }
 
@@ -156,6 +163,7 @@ impl Drain {
             Order::Listen(filter, sink, answer) => {
                 self.join = Some(Join::new(filter));
                 self.sink = Some(sink);
+                self.mode = None;
                 self.answer = Some(answer);
                 self.resume();
             }
@@ -279,19 +287,22 @@ impl Drain {
     fn resume_after(&mut self, delay: Duration) {
         self.resuming = Resuming::Yes;
         let (adapter, power) = (self.adapter.clone(), self.power.clone());
-        let scan = self.join.is_some();
+        let filter = self.join.as_ref().map(|join| join.filter().clone());
         self.errands.push(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            Done::Resumed(begin(&adapter, &power, scan).await)
+            Done::Resumed(begin(&adapter, &power, filter).await)
         }));
     }
 
-    fn resumed(&mut self, resumed: Result<(), RadioError>) {
+    fn resumed(&mut self, resumed: Result<Option<ScanMode>, RadioError>) {
         if std::mem::replace(&mut self.resuming, Resuming::No) == Resuming::YesAndAgain {
             return self.resume();
         }
         let state = match &resumed {
-            Ok(()) => Some(AdapterState::Ready),
+            Ok(mode) => {
+                self.heard_by(*mode);
+                Some(AdapterState::Ready)
+            }
             // To be switched on, and to be plugged in, are events that lead here again.
             Err(error) => absence(error),
         };
@@ -305,7 +316,31 @@ impl Drain {
         }
         if let Some(answer) = self.answer.take() {
             // Whoever asked may have given up waiting.
-            let _ = answer.send(resumed);
+            let _ = answer.send(resumed.map(drop));
+        }
+    }
+
+    /// Tells how the scan is heard, and sees to it that it is.
+    fn heard_by(&mut self, mode: Option<ScanMode>) {
+        let (Some(mode), Some(sink)) = (mode, &self.sink) else {
+            return;
+        };
+        if self.mode.replace(mode) != Some(mode) {
+            sink.scan_mode(mode);
+        }
+        if let ScanMode::Restarted { every } = mode {
+            self.errands.push(Box::pin(async move {
+                tokio::time::sleep(every).await;
+                Done::RestartDue
+            }));
+        }
+    }
+
+    fn restart(&mut self) {
+        // What is under way already begins it anew by itself.
+        if self.join.is_some() && self.state == AdapterState::Ready && self.resuming == Resuming::No
+        {
+            self.resume();
         }
     }
 
@@ -316,22 +351,28 @@ impl Drain {
                 self.looked(&id, properties.as_deref());
             }
             Done::Resumed(resumed) => self.resumed(resumed),
+            Done::RestartDue => self.restart(),
             Done::Forgotten => {}
         }
     }
 }
 
 /// Begins a scan, if there is to be one and the adapter is on.
-async fn begin(adapter: &Adapter, power: &Power, scan: bool) -> Result<(), RadioError> {
+async fn begin(
+    adapter: &Adapter,
+    power: &Power,
+    filter: Option<Filter>,
+) -> Result<Option<ScanMode>, RadioError> {
     // btleplug would switch the adapter on, against its owner's will.
     power.require_on().await?;
-    if !scan {
-        return Ok(());
-    }
+    let Some(filter) = filter else {
+        return Ok(None);
+    };
     // What may be left of an old scan would be in the new one's way.
     let _ = adapter.stop_scan().await;
+    let mode = power.hear_more(&filter).await;
     match adapter.start_scan(ScanFilter::default()).await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Some(mode)),
         Err(error) => Err(explain(power, error).await),
     }
 }

@@ -7,7 +7,7 @@ use ::btleplug::platform::{Adapter, Manager};
 use super::drain::News;
 use super::radio_error;
 use crate::advertisement::uuid_to_u16;
-use crate::radio::{RadioError, SystemOptions};
+use crate::radio::{Filter, RadioError, ScanMode, SystemOptions};
 
 /// Asks the system whether the adapter is on.
 #[derive(Clone)]
@@ -21,6 +21,17 @@ impl Power {
             CentralState::PoweredOn | CentralState::Unknown => Ok(()),
         }
     }
+
+    /// Windows and Apple's systems report every frame as btleplug asks them to; Android does as it
+    /// likes, in its low-power mode.
+    pub(super) async fn hear_more(&self, _: &Filter) -> ScanMode {
+        match cfg!(target_os = "android") {
+            true => ScanMode::System,
+            false => ScanMode::EveryFrame,
+        }
+    }
+
+    pub(super) async fn hear_no_more(&self) {}
 
     /// The system's own service does not go away.
     pub(super) fn is_lost(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dbus::Path;
 use dbus::arg::{PropMap, RefArg, Variant, cast, prop_cast};
-use dbus::nonblock::stdintf::org_freedesktop_dbus::Properties;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{Proxy, SyncConnection};
 use dbus_crossroads::{IfaceBuilder, MethodErr};
 
@@ -26,10 +26,12 @@ pub(super) fn adapter1(b: &mut IfaceBuilder<usize>, world: &Shared<World>) {
             world.refusals -= 1;
             return Err(in_progress());
         }
-        let adapter = &mut world.adapters[*index];
+        let adapter = &world.adapters[*index];
         if !adapter.powered {
             return Err(error("NotReady", "Resource Not Ready"));
         }
+        world.scans += 1;
+        let adapter = &mut world.adapters[*index];
         match adapter.discovering.insert(client) {
             true => Ok(()),
             false => Err(in_progress()),
@@ -118,6 +120,84 @@ pub(super) fn advertising_manager1(
     let shared = Arc::clone(world);
     b.property("ActiveInstances")
         .get(move |_, index| Ok(u8::try_from(shared.lock().unwrap().on(*index)).unwrap()));
+}
+
+/// Position, AD type, bytes.
+pub(crate) type Pattern = (u8, u8, Vec<u8>);
+
+pub(super) fn monitor_manager1(
+    b: &mut IfaceBuilder<usize>,
+    world: &Shared<World>,
+    connection: &Arc<SyncConnection>,
+) {
+    let (shared, connection) = (Arc::clone(world), Arc::clone(connection));
+    b.method_with_cr_async(
+        "RegisterMonitor",
+        ("application",),
+        (),
+        move |mut ctx, _, (root,): (Path<'static>,)| {
+            let owner = ctx.message().sender().unwrap().to_string();
+            let (world, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+            async move {
+                let answer = match world.lock().unwrap().monitors {
+                    None => Err(MethodErr::no_method("RegisterMonitor")),
+                    Some(_) => Ok(()),
+                };
+                if answer.is_ok() {
+                    let patterns = monitors_of(&connection, &owner, root).await;
+                    let mut world = world.lock().unwrap();
+                    if let Some(monitors) = &mut world.monitors {
+                        monitors.insert(owner, patterns);
+                    }
+                }
+                ctx.reply(answer)
+            }
+        },
+    );
+    let shared = Arc::clone(world);
+    b.method(
+        "UnregisterMonitor",
+        ("application",),
+        (),
+        move |ctx, _, _: (Path<'static>,)| {
+            let owner = ctx.message().sender().unwrap().to_string();
+            match &mut shared.lock().unwrap().monitors {
+                None => Err(MethodErr::no_method("UnregisterMonitor")),
+                Some(monitors) => match monitors.remove(&owner) {
+                    Some(_) => Ok(()),
+                    None => Err(error("DoesNotExist", "Does Not Exist")),
+                },
+            }
+        },
+    );
+}
+
+/// Reads a client's monitors, and tells each that it is active.
+async fn monitors_of(
+    connection: &SyncConnection,
+    owner: &str,
+    root: Path<'static>,
+) -> Vec<Pattern> {
+    const MONITOR: &str = "org.bluez.AdvertisementMonitor1";
+    let patience = Duration::from_secs(5);
+    let app = Proxy::new(owner, &root, patience, connection);
+    let mut patterns = Vec::new();
+    for (path, interfaces) in app.get_managed_objects().await.unwrap() {
+        if !interfaces.contains_key(MONITOR) {
+            continue;
+        }
+        let monitor = Proxy::new(owner, &path, patience, connection);
+        let kind: String = monitor.get(MONITOR, "Type").await.unwrap();
+        assert_eq!(kind, "or_patterns");
+        patterns.extend(
+            monitor
+                .get::<Vec<Pattern>>(MONITOR, "Patterns")
+                .await
+                .unwrap(),
+        );
+        let () = monitor.method_call(MONITOR, "Activate", ()).await.unwrap();
+    }
+    patterns
 }
 
 /// Reads a client's `LEAdvertisement1`.

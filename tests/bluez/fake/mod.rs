@@ -15,7 +15,7 @@ use dbus::nonblock::{MsgMatch, SyncConnection};
 use dbus::{Message, Path};
 use dbus_crossroads::{Crossroads, IfaceToken};
 
-use self::interfaces::{adapter1, advertising_manager1, device1};
+use self::interfaces::{Pattern, adapter1, advertising_manager1, device1, monitor_manager1};
 
 /// The advertising interval.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -78,6 +78,10 @@ struct World {
     rssi_dbm: i16,
     /// Scans still to be refused.
     refusals: u32,
+    /// Scans begun.
+    scans: u32,
+    /// The patterns of each client's monitor; `None` without `--experimental`.
+    monitors: Option<HashMap<String, Vec<Pattern>>>,
 }
 
 impl World {
@@ -86,6 +90,9 @@ impl World {
             .retain(|broadcast| broadcast.owner != client);
         for adapter in &mut self.adapters {
             adapter.discovering.remove(client);
+        }
+        for monitors in &mut self.monitors {
+            monitors.remove(client);
         }
     }
 
@@ -102,7 +109,7 @@ pub(crate) struct Fake {
     connection: Arc<SyncConnection>,
     world: Shared<World>,
     objects: Shared<Crossroads>,
-    adapter_interfaces: [IfaceToken<usize>; 2],
+    adapter_interfaces: [IfaceToken<usize>; 3],
     _clients: MsgMatch,
 }
 
@@ -120,6 +127,8 @@ impl Fake {
             addresses: 0,
             rssi_dbm: -63,
             refusals: 0,
+            scans: 0,
+            monitors: None,
         }));
 
         let mut objects = Crossroads::new();
@@ -132,6 +141,9 @@ impl Fake {
             objects.register("org.bluez.Adapter1", |b| adapter1(b, &world)),
             objects.register("org.bluez.LEAdvertisingManager1", |b| {
                 advertising_manager1(b, &world, &connection);
+            }),
+            objects.register("org.bluez.AdvertisementMonitorManager1", |b| {
+                monitor_manager1(b, &world, &connection);
             }),
         ];
         let device_interface = objects.register(DEVICE, device1);
@@ -183,6 +195,23 @@ impl Fake {
         self.world.lock().unwrap().refusals = count;
     }
 
+    /// It offers monitors, as with `--experimental`.
+    pub(crate) fn offer_monitors(&self) {
+        self.world.lock().unwrap().monitors = Some(HashMap::new());
+    }
+
+    /// The patterns of all monitors.
+    pub(crate) fn monitored(&self) -> Vec<Pattern> {
+        let world = self.world.lock().unwrap();
+        let monitors = world.monitors.iter().flat_map(HashMap::values);
+        monitors.flatten().cloned().collect()
+    }
+
+    /// How many scans have been begun.
+    pub(crate) fn scans(&self) -> u32 {
+        self.world.lock().unwrap().scans
+    }
+
     /// The `Timeout` of each advertisement on the air that has one.
     pub(crate) fn timeouts(&self) -> Vec<u16> {
         let world = self.world.lock().unwrap();
@@ -210,6 +239,9 @@ impl Fake {
         self.connection.release_name("org.bluez").await.unwrap();
         let mut world = self.world.lock().unwrap();
         world.broadcasts.clear();
+        for monitors in &mut world.monitors {
+            monitors.clear();
+        }
         for adapter in &mut world.adapters {
             adapter.discovering.clear();
         }

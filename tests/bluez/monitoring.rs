@@ -1,0 +1,68 @@
+//! How neighbours known already are heard.
+
+use truyvet::radio::{RadioEvent, ScanMode, Scanner};
+
+use super::{Ears, with_bluez};
+
+impl Ears {
+    async fn mode(&mut self) -> ScanMode {
+        loop {
+            if let RadioEvent::ScanMode(mode) = self.events.next().await.unwrap() {
+                return mode;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_frame_is_asked_for_where_bluez_offers_it() {
+    with_bluez(1, async |bluez| {
+        bluez.offer_monitors();
+        let mut ears = Ears::open("hci0").await;
+        assert_eq!(ears.mode().await, ScanMode::EveryFrame);
+        // Bluezone's service, GAEN's, and Bluezone's company.
+        let wanted = [
+            (0, 0x16, vec![0x56, 0x4E]),
+            (0, 0x16, vec![0x6F, 0xFD]),
+            (0, 0xFF, vec![0xB5, 0x22]),
+        ];
+        assert_eq!(bluez.monitored(), wanted);
+
+        // In a pause it would scan on for the monitor alone.
+        ears.scanner.stop().await.unwrap();
+        assert_eq!(bluez.monitored(), []);
+        ears.restart().await.unwrap();
+        assert_eq!(ears.mode().await, ScanMode::EveryFrame);
+
+        // A daemon that comes back has forgotten it.
+        bluez.vanish().await;
+        bluez.appear().await;
+        while bluez.monitored() != wanted {
+            tokio::task::yield_now().await;
+        }
+        drop(ears);
+        while !bluez.monitored().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn else_the_scan_is_begun_anew_again_and_again() {
+    with_bluez(1, async |bluez| {
+        let mut ears = Ears::open("hci0").await;
+        let mode = ears.mode().await;
+        assert!(matches!(mode, ScanMode::Restarted { .. }), "{mode:?}");
+        let begun = bluez.scans();
+        while bluez.scans() < begun + 2 {
+            tokio::task::yield_now().await;
+        }
+        // A scan that is refused now and then is begun again too.
+        bluez.refuse_scans(2);
+        let begun = bluez.scans();
+        while bluez.scans() < begun + 2 {
+            tokio::task::yield_now().await;
+        }
+        ears.scanner.stop().await.unwrap();
+    });
+}
