@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Health, State};
-use crate::radio::Advertised;
+use crate::radio::{Advertised, ScanMode};
 use crate::time::Timestamp;
 
 /// A failure is told once it has lasted so long. Chosen: `bluetoothd` restarts, and the scan goes on,
@@ -24,6 +24,7 @@ struct Told {
     states: [State; 3],
     silent_since: Option<Timestamp>,
     advertised: Option<Advertised>,
+    scan_mode: Option<ScanMode>,
 }
 
 impl Told {
@@ -36,6 +37,7 @@ impl Told {
             }),
             silent_since: health.silent_since,
             advertised: health.advertised.clone(),
+            scan_mode: health.scan_mode,
         }
     }
 }

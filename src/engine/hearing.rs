@@ -16,8 +16,9 @@ const SEEN_LINKED: Caveat = Caveat::LinkableAddress {
 
 impl Engine {
     /// How the radio hears those it knows already.
-    pub fn scan_mode(&mut self, mode: ScanMode) {
+    pub fn scan_mode(&mut self, now: Moment, mode: ScanMode) {
         self.health.scan_mode = Some(mode);
+        self.tell_health(now);
     }
 
     /// A frame has been heard.

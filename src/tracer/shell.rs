@@ -210,7 +210,7 @@ impl Shell {
             RadioEvent::Heard {
                 at, frame, rssi, ..
             } => self.engine.heard(at, &frame, rssi),
-            RadioEvent::ScanMode(mode) => self.engine.scan_mode(mode),
+            RadioEvent::ScanMode(mode) => self.engine.scan_mode(self.clock.now(), mode),
             RadioEvent::Adapter(state) => self.engine.adapter(self.clock.now(), state),
             RadioEvent::Finished => self.engine.radio_finished(),
         }
