@@ -6,6 +6,7 @@
 mod bus;
 mod monitor;
 mod payload;
+mod surroundings;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,13 +19,21 @@ use self::bus::{ADVERTISING, radio_error};
 pub(super) use self::bus::{Adapter, Bus, Presence, choose};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
-use super::{Advertised, Advertiser, RadioError, SystemOptions};
+use super::{Advertised, Advertiser, Caveat, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
 
 /// GAEN's advertising interval, 200 to 270 ms (Exposure Notification Bluetooth Specification v1.2,
 /// "Broadcasting Behavior"); Bluezone names none. BlueZ before 5.77 heeds it only if started with
 /// `--experimental`, and takes 1.28 s otherwise.
 const INTERVAL_MS: (u32, u32) = (200, 270);
+
+/// What the kernel takes where BlueZ names none: 0x0800 times 0.625 ms (`le_adv_max_interval` in
+/// net/bluetooth/hci_core.c).
+const INTERVAL_DEFAULT: Duration = Duration::from_millis(1_280);
+
+const SLOW: Caveat = Caveat::SlowInterval {
+    why: "BlueZ before 5.77 sends every 1.28 s: update it, or start bluetoothd with --experimental",
+};
 
 /// By how much an advertisement may outlive its identifier: longer than an ordinary rotation takes, so
 /// that BlueZ ends only what has been left alone.
@@ -91,6 +100,23 @@ impl BluezAdvertiser {
         Ok(self.session.insert(session))
     }
 
+    /// What BlueZ makes of the advertisement.
+    fn advertised(&self) -> Advertised {
+        let heeds_intervals = self.session.as_ref().is_some_and(|it| it.heeds_intervals);
+        let mut caveats: Vec<_> = surroundings::privacy().into_iter().collect();
+        if !heeds_intervals {
+            caveats.push(SLOW);
+        }
+        let interval = match heeds_intervals {
+            true => Duration::from_millis(INTERVAL_MS.1.into()),
+            false => INTERVAL_DEFAULT,
+        };
+        Advertised {
+            interval: Some(interval),
+            caveats,
+        }
+    }
+
     /// Ends what is advertised. Whatever happens, it is not after this: if BlueZ does not say that it
     /// has unregistered the advertisement, the connection is closed, and the advertisement goes with
     /// it.
@@ -135,7 +161,7 @@ impl Advertiser for BluezAdvertiser {
             // A registration that was not answered in time may still succeed unseen.
             self.disconnect().await;
         }
-        registered.map(|()| Advertised::default())
+        registered.map(|()| self.advertised())
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -173,6 +199,8 @@ struct Session {
     interface: IfaceToken<Broadcast>,
     /// What is registered, or may be.
     current: Option<Path<'static>>,
+    /// As far as known.
+    heeds_intervals: bool,
 }
 
 impl Session {
@@ -186,6 +214,7 @@ impl Session {
             objects,
             interface,
             current: None,
+            heeds_intervals: false,
         })
     }
 
@@ -203,10 +232,13 @@ impl Session {
         self.current = Some(object.clone());
         let options = PropMap::new();
         let method = "RegisterAdvertisement";
-        self.bus
+        let registered = self
+            .bus
             .call::<()>(adapter, ADVERTISING, method, (object, options))
-            .await
-            .map_err(radio_error)
+            .await;
+        // Asked each time: `bluetoothd` may have been started anew meanwhile.
+        self.heeds_intervals = self.bus.heeds_intervals(adapter).await;
+        registered.map_err(radio_error)
     }
 
     async fn unregister(&mut self, adapter: &Path<'static>) -> Result<(), RadioError> {

@@ -161,7 +161,7 @@ async fn explain(power: &Power, error: ::btleplug::Error) -> RadioError {
 /// The adapter's state, if `error` says that it cannot be used.
 fn absence(error: &RadioError) -> Option<AdapterState> {
     match error {
-        RadioError::AdapterOff => Some(AdapterState::Off),
+        RadioError::AdapterOff | RadioError::Blocked { .. } => Some(AdapterState::Off),
         RadioError::NoAdapter | RadioError::NoService(_) => Some(AdapterState::Gone),
         _ => None,
     }

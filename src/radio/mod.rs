@@ -194,8 +194,14 @@ pub enum RadioError {
         found: String,
     },
     /// The adapter is switched off.
-    #[error("the Bluetooth adapter is off: switch it on (bluetoothctl power on, rfkill unblock)")]
+    #[error("the Bluetooth adapter is off: switch it on (bluetoothctl power on)")]
     AdapterOff,
+    /// The adapter is blocked, by a switch of the machine or by software.
+    #[error("the Bluetooth adapter is blocked: {remedy}")]
+    Blocked {
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// The system forbids it.
     #[error("the system denies access to Bluetooth: {0}")]
     PermissionDenied(String),

@@ -1,8 +1,11 @@
 //! How neighbours known already are heard.
 
-use truyvet::radio::{RadioEvent, ScanMode, Scanner};
+use std::time::Duration;
 
-use super::{Ears, with_bluez};
+use truyvet::radio::bluez::BluezAdvertiser;
+use truyvet::radio::{Advertiser, Caveat, RadioEvent, ScanMode, Scanner};
+
+use super::{Ears, SLOT, gaen_frame, on, with_bluez};
 
 impl Ears {
     async fn mode(&mut self) -> ScanMode {
@@ -17,7 +20,7 @@ impl Ears {
 #[test]
 fn every_frame_is_asked_for_where_bluez_offers_it() {
     with_bluez(1, async |bluez| {
-        bluez.offer_monitors();
+        bluez.be_experimental();
         let mut ears = Ears::open("hci0").await;
         assert_eq!(ears.mode().await, ScanMode::EveryFrame);
         // Bluezone's service, GAEN's, and Bluezone's company.
@@ -64,5 +67,22 @@ fn else_the_scan_is_begun_anew_again_and_again() {
             tokio::task::yield_now().await;
         }
         ears.scanner.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn an_interval_that_is_not_heeded_is_told() {
+    with_bluez(1, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let slow = mouth.advertise(&gaen_frame(1), SLOT).await.unwrap();
+        assert_eq!(slow.interval, Some(Duration::from_millis(1_280)));
+        // The machine's main.conf may have a caveat of its own.
+        let is_slow = |caveat: &Caveat| matches!(caveat, Caveat::SlowInterval { .. });
+        assert!(slow.caveats.iter().any(is_slow));
+        bluez.be_experimental();
+        let fast = mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
+        assert_eq!(fast.interval, Some(Duration::from_millis(270)));
+        assert!(!fast.caveats.iter().any(is_slow));
+        mouth.stop().await.unwrap();
     });
 }

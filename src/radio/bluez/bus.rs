@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::super::RadioError;
+use super::surroundings;
 
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
@@ -121,13 +122,22 @@ impl Bus {
     pub(crate) async fn require_powered(&self, path: &Path<'static>) -> Result<(), RadioError> {
         match self.at(path).get::<bool>(ADAPTER, "Powered").await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(RadioError::AdapterOff),
+            Ok(false) => Err(off(path)),
             Err(error) => Err(match radio_error(error) {
                 // Nobody at this path speaks of power, so it is no adapter any more.
                 RadioError::Unsupported { .. } => RadioError::NoAdapter,
                 error => error,
             }),
         }
+    }
+
+    /// Whether BlueZ heeds the interval that an advertisement asks for: since 5.77, or with
+    /// `--experimental`. The property came out of its experimental stage together with it.
+    pub(super) async fn heeds_intervals(&self, path: &Path<'static>) -> bool {
+        self.at(path)
+            .get::<PropMap>(ADVERTISING, "SupportedCapabilities")
+            .await
+            .is_ok()
     }
 
     /// Follows whether the adapter at `path` is there: `bluetoothd` may stop, an adapter be unplugged,
@@ -254,21 +264,29 @@ impl Adapter {
     }
 }
 
+/// Why the adapter at `path` is off.
+fn off(path: &Path<'static>) -> RadioError {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    surroundings::why_off(std::path::Path::new(surroundings::CLASS), name)
+}
+
 /// Picks the adapter `wanted` by name or address, else the first that is switched on.
 pub(crate) fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
-    if adapters.is_empty() {
-        return Err(RadioError::NoAdapter);
-    }
     let Some(wanted) = wanted else {
         let powered = adapters.iter().find(|adapter| adapter.powered);
-        return powered.cloned().ok_or(RadioError::AdapterOff);
+        return match (powered, adapters.first()) {
+            (Some(adapter), _) => Ok(adapter.clone()),
+            (None, Some(first)) => Err(off(&first.path)),
+            (None, None) => Err(RadioError::NoAdapter),
+        };
     };
     let chosen = adapters
         .iter()
         .find(|adapter| adapter.name() == wanted || adapter.address.eq_ignore_ascii_case(wanted));
     match chosen {
         Some(adapter) if adapter.powered => Ok(adapter.clone()),
-        Some(_) => Err(RadioError::AdapterOff),
+        Some(adapter) => Err(off(&adapter.path)),
+        None if adapters.is_empty() => Err(RadioError::NoAdapter),
         None => {
             let found: Vec<_> = adapters.iter().map(Adapter::name).collect();
             Err(RadioError::AdapterNotFound {

@@ -120,6 +120,12 @@ pub(super) fn advertising_manager1(
     let shared = Arc::clone(world);
     b.property("ActiveInstances")
         .get(move |_, index| Ok(u8::try_from(shared.lock().unwrap().on(*index)).unwrap()));
+    let shared = Arc::clone(world);
+    b.property("SupportedCapabilities")
+        .get(move |_, _| match shared.lock().unwrap().monitors {
+            Some(_) => Ok(PropMap::new()),
+            None => Err(MethodErr::no_property("SupportedCapabilities")),
+        });
 }
 
 /// Position, AD type, bytes.

@@ -91,7 +91,7 @@ impl World {
         for adapter in &mut self.adapters {
             adapter.discovering.remove(client);
         }
-        for monitors in &mut self.monitors {
+        if let Some(monitors) = &mut self.monitors {
             monitors.remove(client);
         }
     }
@@ -195,8 +195,8 @@ impl Fake {
         self.world.lock().unwrap().refusals = count;
     }
 
-    /// It offers monitors, as with `--experimental`.
-    pub(crate) fn offer_monitors(&self) {
+    /// It offers monitors, and heeds intervals, as with `--experimental`.
+    pub(crate) fn be_experimental(&self) {
         self.world.lock().unwrap().monitors = Some(HashMap::new());
     }
 
@@ -239,7 +239,7 @@ impl Fake {
         self.connection.release_name("org.bluez").await.unwrap();
         let mut world = self.world.lock().unwrap();
         world.broadcasts.clear();
-        for monitors in &mut world.monitors {
+        if let Some(monitors) = &mut world.monitors {
             monitors.clear();
         }
         for adapter in &mut world.adapters {
