@@ -146,8 +146,9 @@ impl Advertiser for BluezAdvertiser {
     ) -> Result<Advertised, RadioError> {
         // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
         // steps, whereas a change is a signal that it may refuse without a word, the old identifier
-        // staying on the air. Either way the address changes with the payload. The silence between
-        // is some 0.1 seconds.
+        // staying on the air. Besides, the kernel gives a legacy controller changed data before it
+        // disables the old address, so that both are on the air together for some milliseconds
+        // (tests/stack/rotation.rs). The silence between is some 0.1 seconds on an emulated machine.
         //
         // A failure to end is none to begin: the connection has been closed then, and the next is
         // opened behind it on the same bus.

@@ -23,12 +23,12 @@ impl Stack {
         Self { connection }
     }
 
-    fn at(&self, path: &str) -> Proxy<'static, Arc<SyncConnection>> {
+    pub(crate) fn at(&self, path: &str) -> Proxy<'static, Arc<SyncConnection>> {
         let path = Path::from(path.to_owned());
         Proxy::new("org.bluez", path, PATIENCE, Arc::clone(&self.connection))
     }
 
-    fn adapter(&self, name: &str) -> Proxy<'static, Arc<SyncConnection>> {
+    pub(crate) fn adapter(&self, name: &str) -> Proxy<'static, Arc<SyncConnection>> {
         self.at(&format!("/org/bluez/{name}"))
     }
 

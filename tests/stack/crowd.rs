@@ -1,0 +1,183 @@
+//! Eight tracers in a row, each within reach of its nearest neighbours.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use truyvet::time::{Clock, SimulatedClock, Timestamp};
+use truyvet::{EphemeralId, Protocol, Sighting};
+
+use super::bed::{Traced, on_bed, setting};
+
+const TRACERS: usize = 8;
+
+/// A GAEN identifier lasts ten seconds, one of Bluezone's fifteen.
+const SPEED: u32 = 60;
+
+/// 2026-11-24T08:00Z: ten minutes of the world end before midnight.
+const START: Timestamp = Timestamp::from_unix_seconds(1_795_507_200);
+
+/// Steps along the row beyond which nothing is heard.
+const REACH: usize = 4;
+
+const NOISE_DB: f64 = 3.0;
+
+/// The set strength from one tracer to another; `None` if out of range. Not the same both ways.
+fn strength_dbm(from: usize, to: usize) -> Option<i32> {
+    let steps = from.abs_diff(to);
+    let dbm = -48 - 7 * steps as i32 - (from % 3) as i32;
+    (steps <= REACH).then_some(dbm)
+}
+
+/// By how much the mean of `frames` strengths may differ from what was set: 4.5 standard errors, which
+/// one table in 2,500 exceeds by chance, and half a dBm by which each sighting's mean is rounded.
+fn tolerance_db(frames: u64) -> f64 {
+    4.5 * NOISE_DB / (frames as f64).sqrt() + 0.5
+}
+
+/// What one tracer has stored of another.
+struct Pair {
+    expected: usize,
+    stored: usize,
+    frames: u64,
+    mean_dbm: f64,
+}
+
+impl Pair {
+    fn new(
+        log: &HashMap<EphemeralId, Vec<Sighting>>,
+        all: &[EphemeralId],
+        whole: &[EphemeralId],
+    ) -> Self {
+        let of_all = all.iter().filter_map(|id| log.get(id)).flatten();
+        let strengths: Vec<(f64, u64)> = of_all
+            .filter_map(|sighting| {
+                let mean = f64::from(sighting.rssi?.mean.dbm());
+                Some((mean, u64::from(sighting.frames)))
+            })
+            .collect();
+        let frames = strengths.iter().map(|(_, frames)| frames).sum();
+        let sum: f64 = strengths.iter().map(|(dbm, n)| dbm * *n as f64).sum();
+        Self {
+            expected: whole.len(),
+            stored: whole.iter().filter(|id| log.contains_key(id)).count(),
+            frames,
+            mean_dbm: sum / frames as f64,
+        }
+    }
+}
+
+/// A tracer's identifiers: all of them, and those whose slot lies wholly within the run.
+struct Identifiers {
+    all: Vec<EphemeralId>,
+    whole: Vec<EphemeralId>,
+}
+
+async fn identifiers(traced: &Traced, began: Timestamp, ended: Timestamp) -> Identifiers {
+    let today = START.utc_day();
+    let released = traced.tracer.release(today, today).await.unwrap();
+    let mut own = Identifiers {
+        all: Vec::new(),
+        whole: Vec::new(),
+    };
+    for key in released {
+        key.for_each_candidate(|candidate| {
+            if candidate.last >= began {
+                own.all.push(candidate.id);
+                if candidate.first >= began && candidate.last <= ended {
+                    own.whole.push(candidate.id);
+                }
+            }
+        });
+    }
+    own
+}
+
+async fn log_of(traced: Traced) -> HashMap<EphemeralId, Vec<Sighting>> {
+    let reader = traced.tracer.log_reader();
+    let health = traced.tracer.stop().await.unwrap();
+    assert_eq!(health.counters.dropped_frames, 0, "{health:?}");
+    let mut log: HashMap<EphemeralId, Vec<Sighting>> = HashMap::new();
+    for sighting in reader.sightings().unwrap() {
+        let sighting = sighting.unwrap();
+        log.entry(sighting.id).or_default().push(sighting);
+    }
+    log
+}
+
+#[test]
+#[ignore = "needs the bed: see CONTRIBUTING.md"]
+fn eight_tracers() {
+    on_bed(async |bed| {
+        for (from, to) in pairs() {
+            let dbm = strength_dbm(from, to).map(|dbm| format!("{dbm} {NOISE_DB} 0.1"));
+            let dbm = dbm.unwrap_or("off".to_owned());
+            bed.air(&format!("link {from} {to} {dbm}"));
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(START, SPEED));
+        let mut tracers = Vec::new();
+        for adapter in 0..TRACERS {
+            let protocol = match adapter % 2 {
+                0 => Protocol::gaen(),
+                _ => Protocol::bluezone(),
+            };
+            tracers.push(Traced::start(adapter, protocol, Arc::clone(&clock)).await);
+        }
+        let began = clock.now().wall;
+        let minutes = setting("TRUYVET_BED_MINUTES", 1);
+        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        let ended = clock.now().wall;
+        println!("{minutes} minutes on the air, {began} to {ended} on the tracers' clock");
+
+        let mut own = Vec::new();
+        for traced in &tracers {
+            assert!(traced.works(), "{}", traced.tracer.health());
+            own.push(identifiers(traced, began, ended).await);
+        }
+        let mut logs = Vec::new();
+        for traced in tracers {
+            logs.push(log_of(traced).await);
+        }
+        compare(&logs, &own);
+    });
+}
+
+fn pairs() -> impl Iterator<Item = (usize, usize)> {
+    let all = (0..TRACERS).flat_map(|from| (0..TRACERS).map(move |to| (from, to)));
+    all.filter(|(from, to)| from != to)
+}
+
+fn compare(logs: &[HashMap<EphemeralId, Vec<Sighting>>], own: &[Identifiers]) {
+    println!("from to  identifiers  set dBm  mean dBm  frames  allowed");
+    let mut wrong = Vec::new();
+    for (from, to) in pairs() {
+        let pair = Pair::new(&logs[to], &own[from].all, &own[from].whole);
+        let (stored, expected) = (pair.stored, pair.expected);
+        let Some(set) = strength_dbm(from, to) else {
+            println!("{from:4} {to:2}  {stored:5} of {expected:2}  out of range");
+            if pair.frames > 0 || stored > 0 {
+                wrong.push(format!("{to} has stored {from}, which is out of range"));
+            }
+            continue;
+        };
+        let allowed = tolerance_db(pair.frames);
+        let (mean, frames) = (pair.mean_dbm, pair.frames);
+        println!(
+            "{from:4} {to:2}  {stored:5} of {expected:2}  {set:7}  {mean:8.1}  {frames:6}  {allowed:7.1}"
+        );
+        if stored < expected || expected == 0 {
+            wrong.push(format!("{to} has {stored} of {from}'s {expected}"));
+        }
+        if (mean - f64::from(set)).abs() > allowed {
+            wrong.push(format!("{to} has heard {from} at {mean:.1}, not {set} dBm"));
+        }
+    }
+    for (log, to) in logs.iter().zip(0..) {
+        let known = |id| own.iter().any(|identifiers| identifiers.all.contains(id));
+        let strange = log.keys().filter(|id| !known(id)).count();
+        if strange > 0 {
+            wrong.push(format!("{to} has {strange} identifiers that nobody had"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
