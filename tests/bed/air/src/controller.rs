@@ -1,0 +1,441 @@
+//! One controller: what its host has set, what it advertises and what it hears.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::hci::{self, Address, Command, Handle, Piece, Property, Report};
+use crate::random::Random;
+
+/// A controller that chooses its filter's memory so generously knows no neighbour twice by forgetting.
+/// Chosen: a storm's worth; when it is full, it is begun anew.
+const FILTER_CAPACITY: usize = 1 << 16;
+
+/// What each advertising event is put off by at most (Volume 6, Part B, 4.4.2.2.1).
+const DELAY_MAX: Duration = Duration::from_millis(10);
+
+/// Further behind than this, events are left out rather than made up for. Chosen: a machine that was
+/// stopped for longer is not to be flooded.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
+/// Advertising sets that a controller offers; BlueZ's own emulator has as many.
+const SETS_MAX: u8 = 5;
+
+/// By what a controller knows an advertisement again. Real ones differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dedup {
+    Address,
+    AddressAndData,
+    /// The filter that the host asks for is not there.
+    None,
+}
+
+/// What goes over the air at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Advert {
+    pub(crate) properties: u16,
+    pub(crate) random: bool,
+    pub(crate) address: Address,
+    pub(crate) data: Vec<u8>,
+    /// What an active scan is answered.
+    pub(crate) response: Vec<u8>,
+    pub(crate) at: Instant,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Set {
+    properties: u16,
+    interval: Duration,
+    random: bool,
+    address: Option<Address>,
+    data: Vec<u8>,
+    response: Vec<u8>,
+    /// The next event, if it advertises.
+    next: Option<Instant>,
+    until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Scan {
+    active: bool,
+    interval: Duration,
+    window: Duration,
+    since: Option<Instant>,
+    filter: bool,
+    seen: HashSet<Vec<u8>>,
+}
+
+impl Default for Scan {
+    /// What holds before the host has set anything: 10 ms of every 10 ms (7.8.10).
+    fn default() -> Self {
+        Self {
+            active: false,
+            interval: Duration::from_millis(10),
+            window: Duration::from_millis(10),
+            since: None,
+            filter: false,
+            seen: HashSet::new(),
+        }
+    }
+}
+
+impl Scan {
+    /// Whether it listens at a moment: in the first part of each interval since it began.
+    fn listens(&self, at: Instant) -> bool {
+        let Some(since) = self
+            .since
+            .and_then(|since| at.checked_duration_since(since))
+        else {
+            return false;
+        };
+        let interval = self.interval.as_nanos().max(1);
+        since.as_nanos() % interval < self.window.as_nanos()
+    }
+
+    /// Whether the filter lets an advertisement pass.
+    fn passes(&mut self, dedup: Dedup, report: &Report<'_>) -> bool {
+        if !self.filter || dedup == Dedup::None {
+            return true;
+        }
+        let mut key = vec![u8::from(report.response), u8::from(report.random)];
+        key.extend(report.address);
+        if dedup == Dedup::AddressAndData {
+            key.extend(report.data);
+        }
+        if self.seen.len() >= FILTER_CAPACITY {
+            self.seen.clear();
+        }
+        self.seen.insert(key)
+    }
+}
+
+/// What a controller has done since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Reports to the host.
+    pub(crate) delivered: u64,
+    /// Reports that the host did not get, for the filter knew them.
+    pub(crate) duplicates: u64,
+    /// Advertisements lost on the way, while the controller scanned.
+    pub(crate) lost: u64,
+    /// Advertisements at a time at which the scan did not listen.
+    pub(crate) outside_window: u64,
+    /// Advertising events of its own.
+    pub(crate) advertised: u64,
+    /// Commands that ended with an error code.
+    pub(crate) refused: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Controller {
+    address: Address,
+    extended: bool,
+    dedup: Dedup,
+    random_address: Option<Address>,
+    sets: BTreeMap<Handle, Set>,
+    scan: Scan,
+    pub(crate) counters: Counters,
+}
+
+impl Controller {
+    pub(crate) fn new(address: Address, extended: bool, dedup: Dedup) -> Self {
+        Self {
+            address,
+            extended,
+            dedup,
+            random_address: None,
+            sets: BTreeMap::new(),
+            scan: Scan::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Forgets whatever the host has set.
+    pub(crate) fn reset(&mut self) {
+        self.random_address = None;
+        self.sets.clear();
+        self.scan = Scan::default();
+    }
+
+    /// Does what a packet of the host says; the event that answers it, if it was a command.
+    pub(crate) fn obey(&mut self, packet: &[u8], now: Instant) -> Option<Vec<u8>> {
+        let (opcode, parameters) = hci::split(packet)?;
+        let done = hci::parse(opcode, parameters, self.extended)
+            .and_then(|command| self.perform(command, now));
+        let mut result = vec![hci::SUCCESS];
+        match done {
+            Ok(answer) => result.extend(answer),
+            Err(code) => {
+                self.counters.refused += 1;
+                result = vec![code];
+            }
+        }
+        Some(hci::command_complete(opcode, &result))
+    }
+
+    fn perform(&mut self, command: Command<'_>, now: Instant) -> Result<Vec<u8>, u8> {
+        match command {
+            Command::Accept => {}
+            Command::Reset => self.reset(),
+            Command::Read(property) => return Ok(self.read(property)),
+            Command::SetRandomAddress(handle, address) => self.set_address(handle, address)?,
+            Command::SetAdvertising {
+                handle,
+                properties,
+                interval,
+                random,
+            } => {
+                if handle.is_some() && !self.has_room(handle) {
+                    // Memory Capacity Exceeded.
+                    return Err(0x07);
+                }
+                let set = self.sets.entry(handle).or_default();
+                if set.next.is_some() {
+                    return Err(hci::DISALLOWED);
+                }
+                set.properties = properties;
+                set.interval = interval;
+                set.random = random;
+                // The power that was chosen, in dBm, which the legacy command does not tell.
+                return Ok(handle.map(|_| 7).into_iter().collect());
+            }
+            Command::SetData {
+                handle,
+                response,
+                piece,
+                data,
+            } => {
+                self.set_data(handle, response, piece, data)?;
+            }
+            Command::Advertise { on: true, sets } => self.advertise(&sets, now)?,
+            Command::Advertise { on: false, sets } => {
+                for (handle, set) in &mut self.sets {
+                    if sets.is_empty() || sets.iter().any(|(named, _)| named == handle) {
+                        set.next = None;
+                    }
+                }
+            }
+            Command::RemoveSet(handle) => {
+                let removed = self.sets.remove(&Some(handle));
+                removed.ok_or(hci::UNKNOWN_ADVERTISING)?;
+            }
+            Command::ClearSets => self.sets.retain(|handle, _| handle.is_none()),
+            Command::SetScan {
+                active,
+                interval,
+                window,
+            } => {
+                if self.scan.since.is_some() {
+                    return Err(hci::DISALLOWED);
+                }
+                (self.scan.active, self.scan.interval, self.scan.window) =
+                    (active, interval, window);
+            }
+            Command::Scan { on, filter } => {
+                self.scan.since = on.then_some(now);
+                self.scan.filter = filter;
+                self.scan.seen.clear();
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn has_room(&self, handle: Handle) -> bool {
+        self.sets.contains_key(&handle) || self.sets.len() < usize::from(SETS_MAX)
+    }
+
+    /// A controller refuses another address while it advertises with it (7.8.4). It would refuse it
+    /// during a scan too, which Linux does not heed and real controllers bear.
+    fn set_address(&mut self, handle: Handle, address: Address) -> Result<(), u8> {
+        let set = self.sets.get_mut(&handle);
+        if set.as_ref().is_some_and(|set| set.next.is_some()) {
+            return Err(hci::DISALLOWED);
+        }
+        match (handle, set) {
+            (None, _) => self.random_address = Some(address),
+            (_, Some(set)) => set.address = Some(address),
+            (_, None) => return Err(hci::UNKNOWN_ADVERTISING),
+        }
+        Ok(())
+    }
+
+    fn set_data(
+        &mut self,
+        handle: Handle,
+        response: bool,
+        piece: Piece,
+        data: &[u8],
+    ) -> Result<(), u8> {
+        let set = match handle {
+            // The host may set the data before the parameters.
+            None => self.sets.entry(None).or_default(),
+            _ => {
+                let set = self.sets.get_mut(&handle);
+                set.ok_or(hci::UNKNOWN_ADVERTISING)?
+            }
+        };
+        let is_legacy = handle.is_none() || set.properties & hci::LEGACY > 0;
+        let len_max = if is_legacy {
+            hci::LEGACY_LEN_MAX
+        } else {
+            hci::LEN_MAX
+        };
+        let held = if response {
+            &mut set.response
+        } else {
+            &mut set.data
+        };
+        let before = match piece {
+            Piece::Unchanged => return Ok(()),
+            Piece::First => 0,
+            Piece::Further => held.len(),
+        };
+        if before + data.len() > len_max {
+            return Err(hci::INVALID_PARAMETERS);
+        }
+        held.truncate(before);
+        held.extend(data);
+        Ok(())
+    }
+
+    fn advertise(&mut self, sets: &[(Handle, Duration)], now: Instant) -> Result<(), u8> {
+        if sets.is_empty() {
+            return Err(hci::INVALID_PARAMETERS);
+        }
+        for (handle, duration) in sets {
+            let common = self.random_address;
+            let set = self.sets.get_mut(handle);
+            let set = set.ok_or(hci::UNKNOWN_ADVERTISING)?;
+            if handle.is_none() {
+                set.address = common;
+            }
+            if set.random && set.address.is_none() {
+                return Err(hci::INVALID_PARAMETERS);
+            }
+            set.next = Some(now);
+            set.until = (!duration.is_zero()).then(|| now + *duration);
+        }
+        Ok(())
+    }
+
+    fn read(&self, property: Property) -> Vec<u8> {
+        match property {
+            // 5.2, made by the Linux Foundation.
+            Property::Version => vec![0x0b, 0, 0, 0x0b, 0xf1, 0x05, 0, 0],
+            Property::Commands => commands(self.extended),
+            // LE, and nothing else.
+            Property::Features => vec![0, 0, 0, 0, 0x60, 0, 0, 0],
+            Property::Address => self.address.to_vec(),
+            // Eight of 251 bytes: Linux wants some, though there are no connections.
+            Property::Buffers => vec![251, 0, 8],
+            // Extended advertising.
+            Property::LeFeatures => vec![0, u8::from(self.extended) << 4, 0, 0, 0, 0, 0, 0],
+            // Whatever can go on at once, can.
+            Property::LeStates => vec![0xff, 0xff, 0xff, 0xff, 0xff, 0x03, 0, 0],
+            Property::TxPower => vec![4],
+            Property::AcceptListSize => vec![8],
+            Property::DataLenMax => {
+                let len = u16::try_from(hci::LEN_MAX).unwrap_or(u16::MAX);
+                len.to_le_bytes().to_vec()
+            }
+            Property::SetsMax => vec![SETS_MAX],
+        }
+    }
+
+    /// What it sends up to `now`, and the events by which it tells its host of sets that are over.
+    pub(crate) fn due(&mut self, now: Instant, random: &mut Random) -> (Vec<Advert>, Vec<Vec<u8>>) {
+        let (mut adverts, mut events) = (Vec::new(), Vec::new());
+        for (handle, set) in &mut self.sets {
+            let Some(at) = set.next else { continue };
+            if set.until.is_some_and(|until| until <= now) {
+                set.next = None;
+                events.extend(handle.map(hci::set_terminated));
+                continue;
+            }
+            if at > now {
+                continue;
+            }
+            let own = set.address.filter(|_| set.random);
+            adverts.push(Advert {
+                properties: set.properties,
+                random: own.is_some(),
+                address: own.unwrap_or(self.address),
+                data: set.data.clone(),
+                response: set.response.clone(),
+                at,
+            });
+            let from = if now - at > LAG_MAX { now } else { at };
+            set.next = Some(from + set.interval + DELAY_MAX.mul_f64(random.unit()));
+            self.counters.advertised += 1;
+        }
+        (adverts, events)
+    }
+
+    /// Hears an advertisement, if it listens and it is not `lost`: the events for its host.
+    pub(crate) fn hear(&mut self, advert: &Advert, rssi_dbm: i8, lost: bool) -> Vec<Vec<u8>> {
+        if self.scan.since.is_none() {
+            return Vec::new();
+        }
+        if !self.scan.listens(advert.at) {
+            self.counters.outside_window += 1;
+            return Vec::new();
+        }
+        if lost {
+            self.counters.lost += 1;
+            return Vec::new();
+        }
+        let asks = self.scan.active && advert.properties & hci::SCANNABLE > 0;
+        let answer = asks.then_some((true, &advert.response));
+        let mut events = Vec::new();
+        for (response, data) in [(false, &advert.data)].into_iter().chain(answer) {
+            let report = Report {
+                properties: advert.properties,
+                response,
+                random: advert.random,
+                address: advert.address,
+                data,
+                rssi_dbm,
+            };
+            let event = if self.extended {
+                report.extended()
+            } else {
+                report.legacy()
+            };
+            let Some(event) = event else { continue };
+            if self.scan.passes(self.dedup, &report) {
+                self.counters.delivered += 1;
+                events.push(event);
+            } else {
+                self.counters.duplicates += 1;
+            }
+        }
+        events
+    }
+}
+
+/// The bit field of commands that are there (6.27), as octets and bits.
+fn commands(extended: bool) -> Vec<u8> {
+    let always: &[(usize, u8)] = &[
+        // Event mask, reset; version, features, address.
+        (5, 0xc0),
+        (14, 0x28),
+        (15, 0x02),
+        // LE: event mask, buffers, features, random address, advertising; data, scan, accept list; states.
+        (25, 0xf7),
+        (26, 0xcf),
+        (27, 0x03),
+        (28, 0x08),
+    ];
+    // Sets, their data and their number; scanning.
+    let further: &[(usize, u8)] = if extended {
+        &[(36, 0xfe), (37, 0x63)]
+    } else {
+        &[]
+    };
+    let mut octets = vec![0; 64];
+    for (octet, bits) in always.iter().chain(further) {
+        if let Some(octet) = octets.get_mut(*octet) {
+            *octet |= bits;
+        }
+    }
+    octets
+}
