@@ -286,3 +286,92 @@ impl Place {
         self.port = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCAN: [u8; 6] = [1, 0x0c, 0x20, 2, 1, 0];
+
+    /// Three controllers, all of which scan, with nothing plugged in.
+    fn air() -> Air {
+        let mut air = Air::new(&Setting {
+            controllers: 3,
+            extended: false,
+            dedup: Dedup::Address,
+            link: Link {
+                rssi_dbm: Some(-60.0),
+                noise_db: 0.0,
+                loss: 0.0,
+            },
+            seed: 0,
+        });
+        for place in &mut air.places {
+            place.controller.obey(&SCAN, Instant::now());
+        }
+        air
+    }
+
+    fn delivered(air: &Air) -> Vec<u64> {
+        let counters = air.places.iter().map(|place| place.controller.counters);
+        counters.map(|counters| counters.delivered).collect()
+    }
+
+    #[test]
+    fn a_link_leads_one_way() {
+        let mut air = air();
+        if let Some(link) = air.link(0, 2) {
+            link.rssi_dbm = None;
+        }
+        air.send(0, vec![1], Duration::from_secs(60), 1);
+        air.turn(Instant::now());
+        assert_eq!(delivered(&air), [0, 1, 0]);
+        air.send(2, vec![1], Duration::from_secs(60), 1);
+        air.turn(Instant::now());
+        assert_eq!(delivered(&air), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_link_loses_its_share() {
+        let link = Link {
+            rssi_dbm: Some(-200.0),
+            noise_db: 0.0,
+            loss: 0.25,
+        };
+        let mut random = Random::new(7);
+        let carried: Vec<_> = (0..10_000)
+            .filter_map(|_| link.carry(&mut random))
+            .collect();
+        let lost = carried.iter().filter(|(_, lost)| *lost).count();
+        // Five standard errors about 2,500.
+        assert!((2_283..=2_717).contains(&lost), "{lost}");
+        assert!(carried.iter().all(|(rssi_dbm, _)| *rssi_dbm == -127));
+    }
+
+    #[test]
+    fn a_storm_is_counted_and_ends() {
+        let mut air = air();
+        air.storm(1, vec![7, 0, 0, 0, 0], Duration::from_millis(1), 50);
+        assert!(air.stats().contains("1 storm_left 50\n"));
+        let Some(begun) = air.bare.first().map(|bare| bare.next) else {
+            unreachable!("the storm has not begun");
+        };
+        air.turn(begun + Duration::from_millis(19));
+        assert_eq!(delivered(&air).first(), Some(&20));
+        assert!(air.stats().contains("1 storm_left 30\n"));
+        air.turn(begun + Duration::from_secs(1));
+        assert_eq!(delivered(&air), [50, 0, 50]);
+        assert!(air.bare.is_empty());
+    }
+
+    #[test]
+    fn silence_ends_what_is_sent_beside_one() {
+        let mut air = air();
+        for beside in [0, 1] {
+            air.send(beside, vec![1], Duration::from_secs(60), u64::MAX);
+        }
+        air.silence(0);
+        air.turn(Instant::now());
+        assert_eq!(delivered(&air), [1, 0, 1]);
+    }
+}

@@ -1,8 +1,8 @@
 //! The commands by which a test directs the air: one a line, each answered `ok` or `error WHY`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Error, Read, Write};
-use std::ops::Range;
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
+use std::ops::{Range, RangeInclusive};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -114,7 +114,7 @@ pub(crate) fn parse(line: &str, controllers: usize) -> Result<Order, String> {
     }
 }
 
-fn real(word: &str, allowed: std::ops::RangeInclusive<f64>) -> Result<f64, String> {
+fn real(word: &str, allowed: RangeInclusive<f64>) -> Result<f64, String> {
     let number = word.parse().ok().filter(|number| allowed.contains(number));
     number.ok_or(format!("{word} is not from {allowed:?}"))
 }
@@ -200,7 +200,8 @@ pub(crate) fn obey(air: &mut Air, (order, answer): Request) {
 
 /// A reader finds the whole text or none.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let new = path.with_added_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     fs::write(&new, text)?;
     fs::rename(&new, path)
 }
@@ -212,7 +213,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 /// If the socket cannot be made.
 pub(crate) fn serve(path: &Path, controllers: usize, orders: Sender<Request>) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let listener = UnixListener::bind(path)?;

@@ -439,3 +439,170 @@ fn commands(extended: bool) -> Vec<u8> {
     }
     octets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Address = [1, 0, 0, 0, 0, 0];
+
+    fn controller(dedup: Dedup) -> Controller {
+        Controller::new(OWN, false, dedup)
+    }
+
+    /// Has the controller obey a command, and tells its error code.
+    fn code(controller: &mut Controller, opcode: u16, parameters: &[u8], now: Instant) -> u8 {
+        let mut packet = vec![hci::COMMAND_PACKET];
+        packet.extend(opcode.to_le_bytes());
+        packet.push(parameters.len().try_into().unwrap_or(u8::MAX));
+        packet.extend(parameters);
+        let answer = controller.obey(&packet, now).unwrap_or_default();
+        // Packet type, event, length, how many commands may follow, opcode.
+        answer.get(6).copied().unwrap_or(u8::MAX)
+    }
+
+    fn scanning(dedup: Dedup, window_units: u8, now: Instant) -> Controller {
+        let mut controller = controller(dedup);
+        let parameters = [1, 0x60, 0, window_units, 0, 0, 0];
+        assert_eq!(
+            code(&mut controller, 0x200b, &parameters, now),
+            hci::SUCCESS
+        );
+        assert_eq!(code(&mut controller, 0x200c, &[1, 1], now), hci::SUCCESS);
+        controller
+    }
+
+    fn advert(address: u8, data: u8, at: Instant) -> Advert {
+        Advert {
+            properties: hci::LEGACY,
+            random: true,
+            address: [address; 6],
+            data: vec![data],
+            response: Vec::new(),
+            at,
+        }
+    }
+
+    #[test]
+    fn duplicates_are_told_by_what_the_filter_looks_at() {
+        let now = Instant::now();
+        for (dedup, delivered) in [
+            (Dedup::Address, 2),
+            (Dedup::AddressAndData, 3),
+            (Dedup::None, 4),
+        ] {
+            let mut controller = scanning(dedup, 0x60, now);
+            for (address, data) in [(1, 1), (1, 1), (1, 2), (2, 1)] {
+                controller.hear(&advert(address, data, now), -50, false);
+            }
+            let counters = controller.counters;
+            assert_eq!(counters.delivered, delivered, "{dedup:?}");
+            assert_eq!(counters.duplicates, 4 - delivered, "{dedup:?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_begun_anew_knows_nobody() {
+        let now = Instant::now();
+        let mut controller = scanning(Dedup::Address, 0x60, now);
+        for enable in [1, 0, 1] {
+            assert_eq!(
+                code(&mut controller, 0x200c, &[enable, 1], now),
+                hci::SUCCESS
+            );
+            controller.hear(&advert(1, 1, now), -50, false);
+        }
+        assert_eq!(controller.counters.delivered, 2);
+    }
+
+    #[test]
+    fn nothing_is_heard_outside_the_window() {
+        let now = Instant::now();
+        // Half of every 60 ms.
+        let mut controller = scanning(Dedup::None, 0x30, now);
+        for ms in 0..120 {
+            controller.hear(&advert(1, 1, now + Duration::from_millis(ms)), -50, false);
+        }
+        assert_eq!(controller.counters.delivered, 60);
+        assert_eq!(controller.counters.outside_window, 60);
+    }
+
+    #[test]
+    fn what_is_lost_does_not_reach_the_filter() {
+        let now = Instant::now();
+        let mut controller = scanning(Dedup::Address, 0x60, now);
+        assert!(controller.hear(&advert(1, 1, now), -50, true).is_empty());
+        assert_eq!(controller.hear(&advert(1, 1, now), -50, false).len(), 1);
+        assert_eq!(controller.counters.lost, 1);
+    }
+
+    #[test]
+    fn an_active_scan_is_answered_by_what_is_scannable() {
+        let now = Instant::now();
+        let mut controller = scanning(Dedup::Address, 0x60, now);
+        let mut scannable = advert(1, 1, now);
+        scannable.properties |= hci::SCANNABLE;
+        assert_eq!(controller.hear(&scannable, -50, false).len(), 2);
+        assert_eq!(controller.hear(&scannable, -50, false).len(), 0);
+    }
+
+    #[test]
+    fn the_random_address_stays_while_it_is_advertised() {
+        let now = Instant::now();
+        let mut controller = controller(Dedup::Address);
+        // Non-connectable, from the random address, every 100 ms.
+        let parameters = [0xa0, 0, 0xa0, 0, 3, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0];
+        assert_eq!(
+            code(&mut controller, 0x2006, &parameters, now),
+            hci::SUCCESS
+        );
+        let none_yet = code(&mut controller, 0x200a, &[1], now);
+        assert_eq!(none_yet, hci::INVALID_PARAMETERS);
+        assert_eq!(code(&mut controller, 0x2005, &[5; 6], now), hci::SUCCESS);
+        assert_eq!(code(&mut controller, 0x200a, &[1], now), hci::SUCCESS);
+        assert_eq!(code(&mut controller, 0x2005, &[6; 6], now), hci::DISALLOWED);
+        let (adverts, _) = controller.due(now, &mut Random::new(0));
+        let addresses: Vec<Address> = adverts.iter().map(|advert| advert.address).collect();
+        assert_eq!(addresses, [[5; 6]]);
+        assert_eq!(code(&mut controller, 0x200a, &[0], now), hci::SUCCESS);
+        assert_eq!(code(&mut controller, 0x2005, &[6; 6], now), hci::SUCCESS);
+        assert_eq!(controller.counters.refused, 2);
+    }
+
+    #[test]
+    fn an_extended_set_ends_when_its_time_is_over() {
+        let now = Instant::now();
+        let mut controller = Controller::new(OWN, true, Dedup::Address);
+        let mut parameters = vec![1, 0, 0, 0xa0, 0, 0, 0xa0, 0, 0, 7];
+        parameters.extend([0; 15]);
+        assert_eq!(
+            code(&mut controller, 0x2036, &parameters, now),
+            hci::SUCCESS
+        );
+        // For a second.
+        let enable = [1, 1, 1, 100, 0, 0];
+        assert_eq!(code(&mut controller, 0x2039, &enable, now), hci::SUCCESS);
+        let mut random = Random::new(0);
+        assert_eq!(controller.due(now, &mut random).0.len(), 1);
+        let (adverts, events) = controller.due(now + Duration::from_secs(1), &mut random);
+        assert!(adverts.is_empty());
+        assert_eq!(events, [hci::set_terminated(1)]);
+        assert!(controller.due(now + LAG_MAX, &mut random).1.is_empty());
+    }
+
+    #[test]
+    fn data_in_pieces_has_an_end() {
+        let now = Instant::now();
+        let mut controller = Controller::new(OWN, true, Dedup::Address);
+        let mut parameters = vec![1, 0, 0, 0xa0, 0, 0, 0xa0, 0, 0, 7];
+        parameters.extend([0; 15]);
+        assert_eq!(
+            code(&mut controller, 0x2036, &parameters, now),
+            hci::SUCCESS
+        );
+        let piece = |operation: u8| [&[1, operation, 0, 200][..], &[9; 200]].concat();
+        assert_eq!(code(&mut controller, 0x2037, &piece(1), now), hci::SUCCESS);
+        let too_long = code(&mut controller, 0x2037, &piece(2), now);
+        assert_eq!(too_long, hci::INVALID_PARAMETERS);
+    }
+}
