@@ -91,7 +91,8 @@ fn malformed_adverts() {
             } else {
                 hex(bytes)
             };
-            bed.air(&format!("send 0 {payload} 20 3"));
+            // For longer than a scan that is begun anew is deaf.
+            bed.air(&format!("send 0 {payload} 100 8"));
         }
         let all = async || reports().await - before >= (broken.len() + others.len()) as u64;
         until("the others are delivered", all).await;
