@@ -140,7 +140,8 @@ impl Phone {
         while let Some(action) = self.engine.next_action() {
             let stored = match action {
                 Action::Advertise { frame, until } => {
-                    self.say(now, format_args!("advertises {frame:?} until {until}"));
+                    let bytes = frame.as_bytes().len();
+                    self.say(now, format_args!("advertises {bytes} bytes until {until}"));
                     self.bluetooth.send(Some(frame));
                     self.engine.advertise_result(now, Ok(Advertised::default()));
                     continue;
