@@ -94,6 +94,10 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// An app may start it in one thread and drive it in another.
+const fn can_move_between_threads<T: Send>() {}
+const _: () = can_move_between_threads::<Engine>();
+
 #[test]
 fn keys_are_saved_before_they_are_advertised() {
     let (_, actions) = Rig::started(Config::new(Protocol::gaen()));

@@ -62,6 +62,7 @@ mod health;
 mod hearing;
 mod listening;
 mod neighbours;
+mod power;
 mod results;
 mod rotation;
 mod schedule;
@@ -71,6 +72,7 @@ pub use action::Action;
 pub use config::Config;
 pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, HeardRate, State, Status};
+pub use power::RadioUse;
 pub use schedule::{DutyCycle, InvalidSchedule, Schedule};
 
 use announcer::Announcer;

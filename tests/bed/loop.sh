@@ -19,7 +19,7 @@ expect() { # expect WHAT PATTERN FILE : says whether FILE holds a line with PATT
 
 for protocol in gaen bluezone; do
   echo "== $protocol"
-  # Forty seconds before both protocols rotate.
+  # Forty seconds before Bluezone rotates.
   date -s "2026-11-24 10:29:20" > /dev/null
   mkdir -p "/tmp/$protocol"
   cd "/tmp/$protocol" || exit 1
@@ -51,7 +51,9 @@ for protocol in gaen bluezone; do
       stranger) expect "$1 finds nothing of $2's" ": 0 exposures$" check.txt ;;
       *)
         expect "$1 finds one exposure to $2" ": 1 exposure$" check.txt
-        expect "both identifiers of $2 are in $1's log" "of 2 identifiers" check.txt
+        # A GAEN identifier lasts longer than this story.
+        [ $protocol = gaen ] ||
+          expect "both identifiers of $2 are in $1's log" "of 2 identifiers" check.txt
         ;;
     esac
   done
