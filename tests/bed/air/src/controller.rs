@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::hci::{self, Address, Command, Handle, Piece, Property, Report};
 use crate::random::Random;
 
-/// A controller that chooses its filter's memory so generously knows no neighbour twice by forgetting.
-/// Chosen: a storm's worth; when it is full, it is begun anew.
+/// What the filter remembers; when it is full, it is begun anew. Chosen: more than a storm of ten minutes at
+/// a hundred a second.
 const FILTER_CAPACITY: usize = 1 << 16;
 
 /// What each advertising event is put off by at most (Volume 6, Part B, 4.4.2.2.1).
@@ -185,8 +185,7 @@ impl Controller {
                 random,
             } => {
                 if handle.is_some() && !self.has_room(handle) {
-                    // Memory Capacity Exceeded.
-                    return Err(0x07);
+                    return Err(hci::NO_MEMORY);
                 }
                 let set = self.sets.entry(handle).or_default();
                 if set.next.is_some() {

@@ -10,6 +10,7 @@ const EVENT_PACKET: u8 = 0x04;
 /// Error codes (Volume 1, Part F).
 pub(crate) const SUCCESS: u8 = 0x00;
 pub(crate) const UNKNOWN_COMMAND: u8 = 0x01;
+pub(crate) const NO_MEMORY: u8 = 0x07;
 pub(crate) const DISALLOWED: u8 = 0x0c;
 pub(crate) const INVALID_PARAMETERS: u8 = 0x12;
 pub(crate) const ADVERTISING_TIMEOUT: u8 = 0x3c;
@@ -404,15 +405,31 @@ mod tests {
         assert_eq!(split(&[2, 0x0a, 0x20, 1, 1]), None);
     }
 
-    /// Of every opcode with parameters the shortest that will do.
     #[test]
-    fn every_command_bounds_its_parameters() {
-        for opcode in (0x2005..=0x200c).chain(0x2035..=0x2042) {
-            for len in 0..64_usize {
-                // Ones are valid as flags, handles, lengths and intervals in one way or another.
-                let bytes = vec![1; len];
-                let _ = parse(opcode, &bytes, true);
+    fn parameters_that_are_cut_short_are_invalid() {
+        // The first length of ones that each command is content with.
+        for (opcode, enough) in [
+            (0x2005, 6),
+            (0x2008, 2),
+            (0x2009, 2),
+            (0x200a, 1),
+            (0x200c, 2),
+            (0x2035, 7),
+            (0x2036, 11),
+            (0x2037, 5),
+            (0x2038, 5),
+            (0x2039, 6),
+            (0x203c, 1),
+            (0x2041, 8),
+            (0x2042, 2),
+        ] {
+            let ones = [1; 16];
+            for len in 0..enough {
+                let result = parse(opcode, ones.get(..len).unwrap_or_default(), true);
+                assert_eq!(result, Err(INVALID_PARAMETERS), "{opcode:04x} {len}");
             }
+            let whole = parse(opcode, ones.get(..enough).unwrap_or_default(), true);
+            assert!(whole.is_ok(), "{opcode:04x} {whole:?}");
         }
         assert_eq!(parse(0x2005, &[0; 5], false), Err(INVALID_PARAMETERS));
         assert_eq!(
