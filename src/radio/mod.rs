@@ -203,10 +203,15 @@ pub enum RadioError {
         remedy: &'static str,
     },
     /// The system forbids it.
-    #[error("the system denies access to Bluetooth: {0}")]
+    #[error(
+        "the system denies access to Bluetooth ({0}): on Linux D-Bus's policy for org.bluez decides, \
+         elsewhere the app's permission"
+    )]
     PermissionDenied(String),
     /// The Bluetooth service does not answer.
-    #[error("the system's Bluetooth service does not answer ({0}): is bluetoothd running?")]
+    #[error(
+        "the system's Bluetooth service does not answer ({0}): on Linux, is bluetoothd running (systemctl start bluetooth)?"
+    )]
     NoService(String),
     /// The adapter advertises as much as it can already.
     #[error("the adapter has no room for another advertisement: stop another program's")]
