@@ -82,7 +82,8 @@ impl BluezAdvertiser {
         }
     }
 
-    async fn register(&mut self, broadcast: Broadcast) -> Result<(), RadioError> {
+    /// Tells whether BlueZ heeds the interval.
+    async fn register(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
         self.objects += 1;
         let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
         let adapter = self.adapter.clone();
@@ -98,23 +99,6 @@ impl BluezAdvertiser {
             _ => Session::open().await?,
         };
         Ok(self.session.insert(session))
-    }
-
-    /// What BlueZ makes of the advertisement.
-    fn advertised(&self) -> Advertised {
-        let heeds_intervals = self.session.as_ref().is_some_and(|it| it.heeds_intervals);
-        let mut caveats: Vec<_> = surroundings::privacy().into_iter().collect();
-        if !heeds_intervals {
-            caveats.push(SLOW);
-        }
-        let interval = match heeds_intervals {
-            true => Duration::from_millis(INTERVAL_MS.1.into()),
-            false => INTERVAL_DEFAULT,
-        };
-        Advertised {
-            interval: Some(interval),
-            caveats,
-        }
     }
 
     /// Ends what is advertised. Whatever happens, it is not after this: if BlueZ does not say that it
@@ -162,7 +146,7 @@ impl Advertiser for BluezAdvertiser {
             // A registration that was not answered in time may still succeed unseen.
             self.disconnect().await;
         }
-        registered.map(|()| self.advertised())
+        registered.map(advertised)
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -186,6 +170,22 @@ struct Broadcast {
     timeout_s: u16,
 }
 
+/// What BlueZ makes of an advertisement.
+fn advertised(heeds_intervals: bool) -> Advertised {
+    let mut caveats: Vec<_> = surroundings::privacy().into_iter().collect();
+    if !heeds_intervals {
+        caveats.push(SLOW);
+    }
+    let interval = match heeds_intervals {
+        true => Duration::from_millis(INTERVAL_MS.1.into()),
+        false => INTERVAL_DEFAULT,
+    };
+    Advertised {
+        interval: Some(interval),
+        caveats,
+    }
+}
+
 /// When BlueZ is to end an advertisement of this `lifetime`, in whole seconds; at most 18 hours, as it
 /// counts in 16 bits.
 fn timeout_s(lifetime: Duration) -> u16 {
@@ -200,8 +200,6 @@ struct Session {
     interface: IfaceToken<Broadcast>,
     /// What is registered, or may be.
     current: Option<Path<'static>>,
-    /// As far as known.
-    heeds_intervals: bool,
 }
 
 impl Session {
@@ -215,7 +213,6 @@ impl Session {
             objects,
             interface,
             current: None,
-            heeds_intervals: false,
         })
     }
 
@@ -224,7 +221,7 @@ impl Session {
         adapter: &Path<'static>,
         object: Path<'static>,
         broadcast: Broadcast,
-    ) -> Result<(), RadioError> {
+    ) -> Result<bool, RadioError> {
         self.objects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -233,13 +230,12 @@ impl Session {
         self.current = Some(object.clone());
         let options = PropMap::new();
         let method = "RegisterAdvertisement";
-        let registered = self
-            .bus
+        self.bus
             .call::<()>(adapter, ADVERTISING, method, (object, options))
-            .await;
+            .await
+            .map_err(radio_error)?;
         // Asked each time: `bluetoothd` may have been started anew meanwhile.
-        self.heeds_intervals = self.bus.heeds_intervals(adapter).await;
-        registered.map_err(radio_error)
+        Ok(self.bus.heeds_intervals(adapter).await)
     }
 
     async fn unregister(&mut self, adapter: &Path<'static>) -> Result<(), RadioError> {

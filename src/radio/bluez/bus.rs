@@ -260,14 +260,18 @@ impl Adapter {
 
     /// Its name, such as `hci0`.
     pub(crate) fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or_default()
+        name(&self.path)
     }
 }
 
 /// Why the adapter at `path` is off.
 fn off(path: &Path<'static>) -> RadioError {
-    let name = path.rsplit('/').next().unwrap_or_default();
-    surroundings::why_off(std::path::Path::new(surroundings::CLASS), name)
+    surroundings::why_off(std::path::Path::new(surroundings::CLASS), name(path))
+}
+
+/// What the adapter at `path` is called.
+fn name<'a>(path: &'a Path<'static>) -> &'a str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// Picks the adapter `wanted` by name or address, else the first that is switched on.
