@@ -568,9 +568,8 @@ mod tests {
         assert_eq!(controller.counters.refused, 2);
     }
 
-    #[test]
-    fn an_extended_set_ends_when_its_time_is_over() {
-        let now = Instant::now();
+    /// A controller whose extended set 1 has its parameters.
+    fn with_extended_set(now: Instant) -> Controller {
         let mut controller = Controller::new(OWN, true, Dedup::Address);
         let mut parameters = vec![1, 0, 0, 0xa0, 0, 0, 0xa0, 0, 0, 7];
         parameters.extend([0; 15]);
@@ -578,6 +577,13 @@ mod tests {
             code(&mut controller, 0x2036, &parameters, now),
             hci::SUCCESS
         );
+        controller
+    }
+
+    #[test]
+    fn an_extended_set_ends_when_its_time_is_over() {
+        let now = Instant::now();
+        let mut controller = with_extended_set(now);
         // For a second.
         let enable = [1, 1, 1, 100, 0, 0];
         assert_eq!(code(&mut controller, 0x2039, &enable, now), hci::SUCCESS);
@@ -592,13 +598,7 @@ mod tests {
     #[test]
     fn data_in_pieces_has_an_end() {
         let now = Instant::now();
-        let mut controller = Controller::new(OWN, true, Dedup::Address);
-        let mut parameters = vec![1, 0, 0, 0xa0, 0, 0, 0xa0, 0, 0, 7];
-        parameters.extend([0; 15]);
-        assert_eq!(
-            code(&mut controller, 0x2036, &parameters, now),
-            hci::SUCCESS
-        );
+        let mut controller = with_extended_set(now);
         let piece = |operation: u8| [&[1, operation, 0, 200][..], &[9; 200]].concat();
         assert_eq!(code(&mut controller, 0x2037, &piece(1), now), hci::SUCCESS);
         let too_long = code(&mut controller, 0x2037, &piece(2), now);
