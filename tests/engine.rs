@@ -8,6 +8,8 @@
 
 #[path = "engine/health.rs"]
 mod health;
+#[path = "engine/reading.rs"]
+mod reading;
 #[path = "engine/schedules.rs"]
 mod schedules;
 

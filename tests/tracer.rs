@@ -6,6 +6,9 @@
     missing_docs
 )]
 
+#[path = "tracer/reading.rs"]
+mod reading;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,10 @@
 //! What the engine wants done.
 
+use std::time::Duration;
+
 use super::Event;
 use crate::advertisement::Advertisement;
+use crate::radio::GattRequest;
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{Timestamp, UtcDay};
 
@@ -20,6 +23,15 @@ pub enum Action {
     StopAdvertising,
     /// Begin to scan, or cease.
     Scan(bool),
+    /// Connect to the peer, read the characteristic, disconnect, and tell
+    /// [`Engine::read_result`](super::Engine::read_result), all `within` this time. Never pair with it.
+    /// Asked for one peer at a time, and of the same peer once a slot unless that fails.
+    ReadIdentifier {
+        /// What to read, and from whom.
+        request: GattRequest,
+        /// How long it may take.
+        within: Duration,
+    },
     /// Store these.
     Store(Vec<Sighting>),
     /// Store that nothing could be heard for a while.

@@ -13,6 +13,11 @@ pub struct Config {
     pub listen: Vec<Protocol>,
     /// When the radio is on.
     pub schedule: Schedule,
+    /// Whether the identifiers of Bluezone's peers on iOS are read, by connecting to them: see
+    /// [`Action::ReadIdentifier`](super::Action::ReadIdentifier). Off unless told otherwise, as a
+    /// connection tells the peer more than an advertisement does
+    /// ([`GattReader`](crate::radio::GattReader)).
+    pub read_identifiers: bool,
 }
 
 impl Config {
@@ -22,6 +27,7 @@ impl Config {
             listen: vec![protocol.clone()],
             advertise: protocol,
             schedule: Schedule::default(),
+            read_identifiers: false,
         }
     }
 

@@ -81,8 +81,12 @@ pub struct Counters {
     pub foreign_frames: u64,
     /// Frames that claim a protocol and break its layout.
     pub malformed_frames: u64,
-    /// Frames of peers whose identifier has to be read by GATT, which this version does not do.
+    /// Frames of peers whose identifier has to be read by GATT, and was not.
     pub unread_frames: u64,
+    /// Identifiers read by GATT.
+    pub reads: u64,
+    /// Attempts to read one that failed.
+    pub failed_reads: u64,
     /// Frames with this device's own identifier: an echo, or somebody who repeats it.
     pub own_frames: u64,
     /// Frames dropped because they came faster than they could be taken.

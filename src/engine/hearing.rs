@@ -1,11 +1,13 @@
 //! What comes from the radio: frames, and how they are heard.
 
-use super::Engine;
 use super::neighbours::{Frame, Outcome};
+use super::reading::{Next, READ_WITHIN};
+use super::{Action, Engine};
 use crate::advertisement::Advertisement;
-use crate::protocol::Heard;
-use crate::radio::{Advertised, Caveat, Peer, ScanMode};
-use crate::sighting::Rssi;
+use crate::protocol::bluezone::WireProfile;
+use crate::protocol::{EphemeralId, Heard, Protocol, ProtocolKind};
+use crate::radio::{Advertised, Caveat, GattRequest, Peer, ScanMode};
+use crate::sighting::{Rssi, Source};
 use crate::time::Moment;
 
 /// What a witness has seen.
@@ -23,10 +25,49 @@ impl Engine {
 
     /// A frame has been heard.
     pub fn heard(&mut self, now: Moment, frame: &Advertisement, rssi: Option<Rssi>) {
+        self.hear(now, frame, rssi, None);
+    }
+
+    /// A frame of a peer has been heard that can be connected to, if its identifier is not in it
+    /// ([`Action::ReadIdentifier`]).
+    pub fn heard_from(
+        &mut self,
+        now: Moment,
+        peer: Peer,
+        frame: &Advertisement,
+        rssi: Option<Rssi>,
+    ) {
+        self.hear(now, frame, rssi, Some(peer));
+    }
+
+    /// How [`Action::ReadIdentifier`] went: what was read, or why nothing was.
+    pub fn read_result(&mut self, now: Moment, peer: Peer, result: Result<&[u8], String>) {
         self.observe(now);
-        let Some(frame) = self.parse(frame, rssi) else {
+        let Some(rssi) = self.reading.ended(now, peer) else {
             return;
         };
+        let counters = &mut self.health.counters;
+        let Some(id) = result
+            .ok()
+            .and_then(|value| <[u8; 12]>::try_from(value).ok())
+        else {
+            counters.failed_reads += 1;
+            counters.unread_frames += 1;
+            return self.reading.note_failure(now, peer);
+        };
+        counters.reads += 1;
+        self.reading.note_id(now, peer, id.into());
+        self.take_frame(now, &read_frame(id.into(), rssi));
+    }
+
+    fn hear(&mut self, now: Moment, frame: &Advertisement, rssi: Option<Rssi>, peer: Option<Peer>) {
+        self.observe(now);
+        if let Some(frame) = self.parse(now, frame, rssi, peer) {
+            self.take_frame(now, &frame);
+        }
+    }
+
+    fn take_frame(&mut self, now: Moment, frame: &Frame) {
         if self.own_ids.contains(&frame.id) {
             self.health.counters.own_frames += 1;
             self.health.own_heard = Some(now.wall);
@@ -39,7 +80,7 @@ impl Engine {
             self.tell_health(now);
         }
         let mut out = Outcome::default();
-        self.neighbours.heard(now, &frame, &mut out);
+        self.neighbours.heard(now, frame, &mut out);
         self.take(now, out);
     }
 
@@ -78,7 +119,13 @@ impl Engine {
     }
 
     /// What `frame` says in the first protocol in which it says something, or what it is counted as.
-    fn parse(&mut self, frame: &Advertisement, rssi: Option<Rssi>) -> Option<Frame> {
+    fn parse(
+        &mut self,
+        now: Moment,
+        frame: &Advertisement,
+        rssi: Option<Rssi>,
+        peer: Option<Peer>,
+    ) -> Option<Frame> {
         let counters = &mut self.health.counters;
         let mut counted_as = &mut counters.foreign_frames;
         for protocol in &self.config.listen {
@@ -98,11 +145,46 @@ impl Engine {
                     });
                 }
                 // An address that speaks several protocols may mention one and carry another.
-                Ok(Some(Heard::ReadByGatt)) => counted_as = &mut counters.unread_frames,
+                Ok(Some(Heard::ReadByGatt)) => {
+                    counted_as = &mut counters.unread_frames;
+                    let (Protocol::Bluezone(profile), Some(peer)) = (protocol, peer) else {
+                        continue;
+                    };
+                    if !self.config.read_identifiers {
+                        continue;
+                    }
+                    match self.reading.next(now, peer, rssi) {
+                        Next::Known(id) => return Some(read_frame(id, rssi)),
+                        Next::Wait => {}
+                        Next::Read => {
+                            self.actions.push_back(ask(peer, profile));
+                            // It counts once it is known how that went.
+                            return None;
+                        }
+                    }
+                }
                 Err(_) => counted_as = &mut counters.malformed_frames,
             }
         }
         *counted_as += 1;
         None
+    }
+}
+
+/// What stands for a frame whose identifier has been read.
+fn read_frame(id: EphemeralId, rssi: Option<Rssi>) -> Frame {
+    Frame {
+        protocol: ProtocolKind::Bluezone,
+        id,
+        metadata: None,
+        source: Source::GattRead,
+        rssi,
+    }
+}
+
+fn ask(peer: Peer, profile: &WireProfile) -> Action {
+    Action::ReadIdentifier {
+        request: GattRequest::new(peer, profile.ios_service, profile.ios_characteristic),
+        within: READ_WITHIN,
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! 1. [`start`](Engine::start), then carry out every [`Action`] that
 //!    [`next_action`](Engine::next_action) gives;
-//! 2. call [`heard`](Engine::heard) for every frame, and [`tick`](Engine::tick) at
+//! 2. call [`heard`](Engine::heard) (or [`heard_from`](Engine::heard_from)) for every frame, and [`tick`](Engine::tick) at
 //!    [`next_deadline`](Engine::next_deadline), and carry out what comes of each;
 //! 3. tell how actions went ([`scan_result`](Engine::scan_result) and its like);
 //! 4. [`stop`](Engine::stop), and carry out what comes of that.
@@ -63,6 +63,7 @@ mod hearing;
 mod listening;
 mod neighbours;
 mod power;
+mod reading;
 mod results;
 mod rotation;
 mod schedule;
@@ -79,6 +80,7 @@ use announcer::Announcer;
 use clock::ClockWatch;
 use listening::Listening;
 use neighbours::{GONE_AFTER, Neighbours, Outcome};
+use reading::Reading;
 use switch::Switch;
 
 /// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
@@ -103,6 +105,7 @@ pub struct Engine {
     advertise: Switch,
     advertise_unsupported: bool,
     neighbours: Neighbours,
+    reading: Reading,
     batch: Vec<Sighting>,
     batch_due: Option<Duration>,
     health: Health,
@@ -136,6 +139,7 @@ impl Engine {
             announcement: None,
             advertise_unsupported: false,
             neighbours: Neighbours::new(gone_after),
+            reading: Reading::default(),
             batch: Vec::new(),
             batch_due: None,
             health: Health::new(Timestamp::from_unix_seconds(0)),
@@ -272,6 +276,7 @@ impl Engine {
         self.neighbours.close_all(&mut out);
         self.take(now, out);
         self.store_batch();
+        self.reading.give_up();
         self.scan.turn_off();
         self.advertise.turn_off();
         self.actions.push_back(Action::StopAdvertising);

@@ -4,8 +4,10 @@
 //! and advertises until it is told to stop or the program leaves the bus.
 
 mod bus;
+mod device;
 mod monitor;
 mod payload;
+mod server;
 mod surroundings;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,7 @@ use self::bus::{ADVERTISING, radio_error};
 pub(super) use self::bus::{Adapter, Bus, Presence, choose};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
+pub use self::server::BluezGattServer;
 use super::{Advertised, Advertiser, Caveat, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
 
@@ -34,6 +37,16 @@ const INTERVAL_DEFAULT: Duration = Duration::from_millis(1_280);
 const SLOW: Caveat = Caveat::SlowInterval {
     why: "BlueZ before 5.77 sends every 1.28 s: update it, or start bluetoothd with --experimental",
 };
+
+const CANNOT_ADVERTISE: RadioError = RadioError::Unsupported {
+    why: "the Bluetooth adapter cannot advertise",
+};
+
+/// `Type` of an advertisement from which nobody can connect.
+const BROADCAST: &str = "broadcast";
+
+/// `Type` of one that invites to connect.
+const CONNECTABLE: &str = "peripheral";
 
 /// By how much an advertisement may outlive its identifier: longer than an ordinary rotation takes, so
 /// that BlueZ ends only what has been left alone.
@@ -51,6 +64,8 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 /// advertisement; only `stop` waits for that.
 pub struct BluezAdvertiser {
     adapter: Path<'static>,
+    /// [`BROADCAST`] or [`CONNECTABLE`].
+    kind: &'static str,
     /// Opened when first needed, and anew after the bus or BlueZ have failed us.
     session: Option<Session>,
     /// Numbers the objects, so that no two advertisements share a path.
@@ -66,17 +81,20 @@ impl BluezAdvertiser {
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
         let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
-        if !adapter.advertises {
-            return Err(RadioError::Unsupported {
-                why: "the Bluetooth adapter cannot advertise",
-            });
+        match adapter.advertises {
+            true => Ok(Self::on(&adapter)),
+            false => Err(CANNOT_ADVERTISE),
         }
-        Ok(Self::on(&adapter))
     }
 
     pub(super) fn on(adapter: &Adapter) -> Self {
+        Self::of_kind(adapter, BROADCAST)
+    }
+
+    fn of_kind(adapter: &Adapter, kind: &'static str) -> Self {
         Self {
             adapter: adapter.path.clone(),
+            kind,
             session: None,
             objects: 0,
         }
@@ -138,6 +156,7 @@ impl Advertiser for BluezAdvertiser {
         // opened behind it on the same bus.
         let _ = self.end().await;
         let broadcast = Broadcast {
+            kind: self.kind,
             payload: Payload::of(frame)?,
             timeout_s: timeout_s(lifetime),
         };
@@ -166,6 +185,7 @@ impl std::fmt::Debug for BluezAdvertiser {
 
 /// What BlueZ reads of one advertisement.
 struct Broadcast {
+    kind: &'static str,
     payload: Payload,
     timeout_s: u16,
 }
@@ -284,7 +304,7 @@ fn describe(interface: &mut IfaceBuilder<Broadcast>) {
     interface.method("Release", (), (), |_, _, ()| Ok(()));
     interface
         .property("Type")
-        .get(|_, _| Ok("broadcast".to_owned()));
+        .get(|_, broadcast| Ok(broadcast.kind.to_owned()));
     interface
         .property("Timeout")
         .get(|_, broadcast| Ok(broadcast.timeout_s));

@@ -4,6 +4,7 @@ mod drain;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
+mod reader;
 
 use ::btleplug::api::Central;
 use ::btleplug::platform;
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::drain::{Drain, Order};
 use self::os::{Power, Presence};
+pub use self::reader::BtleplugReader;
 use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
 /// Scans with btleplug.
@@ -48,6 +50,12 @@ impl BtleplugScanner {
             options: options.clone(),
             listening: false,
         })
+    }
+
+    /// A reader of what peers do not advertise; what its use gives away is said at
+    /// [`GattReader`](super::GattReader).
+    pub fn reader(&self) -> BtleplugReader {
+        BtleplugReader::new(self.session.adapter.clone(), self.session.power.clone())
     }
 
     /// Scans with `adapter`, of which `bus` tells.

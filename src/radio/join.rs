@@ -10,8 +10,8 @@ use std::hash::Hash;
 
 use uuid::Uuid;
 
-use super::Filter;
-use crate::advertisement::Advertisement;
+use super::{Filter, Peer};
+use crate::advertisement::{Advertisement, uuid_to_u16};
 use crate::sighting::Rssi;
 
 /// Devices remembered. BlueZ forgets one 30 seconds after its last frame, and a full train hardly has
@@ -19,12 +19,21 @@ use crate::sighting::Rssi;
 /// addresses loses its list of services alone, as the strength precedes every payload anew.
 pub(super) const DEVICES_MAX: usize = 1024;
 
-/// A frame with the strength at which it was heard, if that was measured.
-pub(super) type Joined = (Advertisement, Option<Rssi>);
+/// A frame that is whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Joined {
+    pub(super) frame: Advertisement,
+    /// The strength at which it was heard, if that was measured.
+    pub(super) rssi: Option<Rssi>,
+    /// Who can be connected to for more.
+    pub(super) peer: Option<Peer>,
+}
 
 /// What is known of the devices around, to complete the next piece with.
 pub(super) struct Join<I> {
     filter: Filter,
+    /// How to connect to a device.
+    peer_of: fn(&I) -> Option<Peer>,
     devices: HashMap<I, Device>,
     /// Counts pieces; a device's last one tells how stale it is.
     pieces: u64,
@@ -32,6 +41,7 @@ pub(super) struct Join<I> {
 
 #[derive(Default)]
 struct Device {
+    peer: Option<Peer>,
     rssi: Option<Rssi>,
     /// Only those of interest, so that no neighbour chooses how long the list gets.
     services: Vec<Uuid>,
@@ -39,9 +49,10 @@ struct Device {
 }
 
 impl<I: Clone + Eq + Hash> Join<I> {
-    pub(super) fn new(filter: Filter) -> Self {
+    pub(super) fn new(filter: Filter, peer_of: fn(&I) -> Option<Peer>) -> Self {
         Self {
             filter,
+            peer_of,
             devices: HashMap::new(),
             pieces: 0,
         }
@@ -66,18 +77,31 @@ impl<I: Clone + Eq + Hash> Join<I> {
         manufacturer_data: &HashMap<u16, Vec<u8>>,
     ) -> Option<Joined> {
         self.services(id, services);
-        let rssi = self.rssi(id, rssi_dbm?);
+        self.rssi(id, rssi_dbm?);
         let frame = self
             .filter
             .frame(services, service_data, manufacturer_data)?;
-        Some((frame, rssi))
+        Some(joined(frame, self.devices.get(id)))
+    }
+
+    /// A device has been heard at this strength. If it lists a 128-bit service of interest, that is the
+    /// frame: nothing may come after it, as there is no data that would tell more.
+    pub(super) fn strength(&mut self, id: &I, dbm: i16) -> Option<Joined> {
+        self.rssi(id, dbm);
+        let device = self.devices.get(id)?;
+        let services = &device.services;
+        if services.iter().all(|uuid| uuid_to_u16(*uuid).is_some()) {
+            return None;
+        }
+        let frame = self
+            .filter
+            .frame(services, &HashMap::new(), &HashMap::new())?;
+        Some(joined(frame, Some(device)))
     }
 
     /// The strength of the frame whose payload comes next.
-    pub(super) fn rssi(&mut self, id: &I, dbm: i16) -> Option<Rssi> {
-        let rssi = Rssi::from_dbm(dbm);
-        self.device(id).rssi = rssi;
-        rssi
+    fn rssi(&mut self, id: &I, dbm: i16) {
+        self.device(id).rssi = Rssi::from_dbm(dbm);
     }
 
     /// The services that a device lists from now on.
@@ -123,14 +147,12 @@ impl<I: Clone + Eq + Hash> Join<I> {
         service_data: &HashMap<Uuid, Vec<u8>>,
         manufacturer_data: &HashMap<u16, Vec<u8>>,
     ) -> Option<Joined> {
-        let (services, rssi) = match self.devices.get(id) {
-            Some(device) => (device.services.as_slice(), device.rssi),
-            None => (&[][..], None),
-        };
+        let device = self.devices.get(id);
+        let services = device.map_or(&[][..], |device| &device.services);
         let frame = self
             .filter
             .frame(services, service_data, manufacturer_data)?;
-        Some((frame, rssi))
+        Some(joined(frame, device))
     }
 
     fn device(&mut self, id: &I) -> &mut Device {
@@ -138,7 +160,10 @@ impl<I: Clone + Eq + Hash> Join<I> {
         if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(id) {
             self.forget_stalest();
         }
-        let device = self.devices.entry(id.clone()).or_default();
+        let device = self.devices.entry(id.clone()).or_insert_with(|| Device {
+            peer: (self.peer_of)(id),
+            ..Device::default()
+        });
         device.last_piece = self.pieces;
         device
     }
@@ -155,17 +180,32 @@ impl<I: Clone + Eq + Hash> Join<I> {
     }
 }
 
+fn joined(frame: Advertisement, device: Option<&Device>) -> Joined {
+    Joined {
+        frame,
+        rssi: device.and_then(|device| device.rssi),
+        peer: device.and_then(|device| device.peer),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::advertisement::uuid_from_u16;
     use crate::protocol::Protocol;
+    use crate::protocol::bluezone::WireProfile;
 
     const GAEN: Uuid = uuid_from_u16(0xFD6F);
     const BLUEZONE: Uuid = uuid_from_u16(0x4E56);
 
     fn join() -> Join<u32> {
-        Join::new(Filter::of(&[Protocol::bluezone(), Protocol::gaen()]))
+        Join::new(
+            Filter::of(&[Protocol::bluezone(), Protocol::gaen()]),
+            |id: &u32| {
+                id.is_multiple_of(2)
+                    .then(|| Peer::from_address([*id as u8; 6]))
+            },
+        )
     }
 
     fn gaen_data(byte: u8) -> HashMap<Uuid, Vec<u8>> {
@@ -178,7 +218,7 @@ mod tests {
 
     #[test]
     fn first_frame_of_a_new_address() {
-        let (frame, rssi) = join()
+        let Joined { frame, rssi, .. } = join()
             .properties(&1, Some(-63), &[GAEN], &gaen_data(9), &HashMap::new())
             .unwrap();
         assert_eq!(frame.service_data16(0xFD6F), Some(&[9; 20][..]));
@@ -191,7 +231,7 @@ mod tests {
         let mut join = join();
         let none = join.properties(&1, None, &[BLUEZONE], &HashMap::new(), &bluezone_data());
         assert_eq!(none, None);
-        let (frame, _) = join.manufacturer_data(&1, &bluezone_data()).unwrap();
+        let Joined { frame, .. } = join.manufacturer_data(&1, &bluezone_data()).unwrap();
         assert!(frame.has_service(BLUEZONE));
     }
 
@@ -200,7 +240,7 @@ mod tests {
         let mut join = join();
         join.rssi(&1, -50);
         join.rssi(&2, -80);
-        let heard = |joined: Option<Joined>| joined.unwrap().1.map(Rssi::dbm);
+        let heard = |joined: Option<Joined>| joined.unwrap().rssi.map(Rssi::dbm);
         assert_eq!(heard(join.service_data(&1, &gaen_data(1))), Some(-50));
         assert_eq!(
             heard(join.manufacturer_data(&2, &bluezone_data())),
@@ -215,14 +255,29 @@ mod tests {
         let mut join = join();
         join.rssi(&1, -50);
         join.rssi(&1, 127);
-        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().1, None);
+        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().rssi, None);
         let first = join.properties(&2, Some(127), &[], &gaen_data(2), &HashMap::new());
-        assert_eq!(first.unwrap().1, None);
+        assert_eq!(first.unwrap().rssi, None);
+    }
+
+    #[test]
+    fn a_long_service_alone_is_a_frame_each_time() {
+        let mut join = join();
+        let ios = WireProfile::default().ios_service;
+        join.services(&1, &[ios]);
+        join.services(&2, &[GAEN]);
+        for dbm in [-50, -60] {
+            let Joined { frame, rssi, .. } = join.strength(&1, dbm).unwrap();
+            assert!(frame.has_service(ios));
+            assert_eq!(rssi, Rssi::from_dbm(dbm));
+            assert_eq!(join.strength(&2, dbm), None);
+            assert_eq!(join.strength(&3, dbm), None);
+        }
     }
 
     #[test]
     fn payload_without_a_strength() {
-        let (frame, rssi) = join().service_data(&1, &gaen_data(1)).unwrap();
+        let Joined { frame, rssi, .. } = join().service_data(&1, &gaen_data(1)).unwrap();
         assert_eq!(frame.service_data16(0xFD6F), Some(&[1; 20][..]));
         assert_eq!(rssi, None);
     }
@@ -231,7 +286,7 @@ mod tests {
     fn known_services_join_manufacturer_data() {
         let mut join = join();
         join.services(&1, &[uuid_from_u16(0x180F), BLUEZONE]);
-        let (frame, _) = join.manufacturer_data(&1, &bluezone_data()).unwrap();
+        let Joined { frame, .. } = join.manufacturer_data(&1, &bluezone_data()).unwrap();
         assert!(frame.has_service(BLUEZONE));
         assert!(!frame.has_service(uuid_from_u16(0x180F)));
         assert_eq!(frame.manufacturer_data(0x22B5), Some(&[7; 12][..]));
@@ -256,6 +311,16 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_frame_comes_from() {
+        let mut join = join();
+        for (id, connectable) in [(1, false), (2, true)] {
+            join.rssi(&id, -50);
+            let joined = join.service_data(&id, &gaen_data(1)).unwrap();
+            assert_eq!(joined.peer.is_some(), connectable);
+        }
+    }
+
+    #[test]
     fn map_is_bounded() {
         let mut join = join();
         let flood = u32::try_from(3 * DEVICES_MAX).unwrap();
@@ -276,6 +341,6 @@ mod tests {
         join.rssi(&full, -80);
         assert!(join.devices.contains_key(&0) && join.devices.contains_key(&full));
         assert!(!join.devices.contains_key(&1));
-        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().1, None);
+        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().rssi, None);
     }
 }

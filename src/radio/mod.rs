@@ -17,6 +17,7 @@ pub mod bluez;
 #[cfg(feature = "ble")]
 pub mod btleplug;
 mod filter;
+mod gatt;
 #[cfg(feature = "ble")]
 mod join;
 mod queue;
@@ -28,6 +29,8 @@ mod system;
 pub mod windows;
 
 pub use filter::Filter;
+pub(crate) use gatt::DynGattReader;
+pub use gatt::{GattReader, GattRequest};
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]
@@ -90,6 +93,7 @@ pub struct Radio {
     /// Or why there is none.
     pub(crate) advertiser: Result<Box<dyn DynAdvertiser>, String>,
     pub(crate) witness: Option<Box<dyn DynScanner>>,
+    pub(crate) reader: Option<Box<dyn DynGattReader>>,
 }
 
 impl Radio {
@@ -99,6 +103,7 @@ impl Radio {
             scanner: Box::new(scanner),
             advertiser: Ok(Box::new(advertiser)),
             witness: None,
+            reader: None,
         }
     }
 
@@ -108,6 +113,7 @@ impl Radio {
             scanner: Box::new(scanner),
             advertiser: Err(why.into()),
             witness: None,
+            reader: None,
         }
     }
 
@@ -117,6 +123,15 @@ impl Radio {
     pub fn with_witness(self, witness: impl Scanner) -> Self {
         Self {
             witness: Some(Box::new(witness)),
+            ..self
+        }
+    }
+
+    /// With a reader of what Bluezone's peers on iOS do not advertise: whoever hands one over has their
+    /// identifiers read, and accepts what a connection gives away ([`GattReader`]).
+    pub fn with_reader(self, reader: impl GattReader) -> Self {
+        Self {
+            reader: Some(Box::new(reader)),
             ..self
         }
     }
@@ -231,6 +246,9 @@ pub enum RadioError {
     /// A recording that cannot be played.
     #[error("the recording cannot be played: {0}")]
     Recording(String),
+    /// A peer does not offer what was to be read from it, or cannot be reached.
+    #[error("the peer could not be read: {0}")]
+    Peer(String),
     /// Any other failure of the system's Bluetooth, in its own words.
     #[error("the system's Bluetooth failed: {0}")]
     System(String),

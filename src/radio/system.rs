@@ -1,7 +1,8 @@
 //! The machine's own Bluetooth.
 
-use super::btleplug::BtleplugScanner;
+use super::btleplug::{BtleplugReader, BtleplugScanner};
 use super::{Radio, RadioError};
+use crate::protocol::bluezone::WireProfile;
 
 /// How [`system`] picks the adapter.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,13 @@ pub struct SystemOptions {
     /// service data; without it, only Bluezone is advertised there. The peers must know it too
     /// ([`gaen::Config::company`](crate::protocol::gaen::Config::company)).
     pub company: Option<u16>,
+    /// Whether the identifiers of Bluezone's peers on iOS are read, by connecting to them. Off unless
+    /// told otherwise; what a connection gives away is said at [`GattReader`](super::GattReader).
+    pub read_identifiers: bool,
+    /// Offers Bluezone's identifier over a connection, as its app on iOS does, in place of the
+    /// broadcast; only on Linux, and off unless told otherwise, as it makes identifiers linkable
+    /// (`BluezGattServer`).
+    pub gatt_server: Option<WireProfile>,
 }
 
 /// The machine's own Bluetooth, scanner and advertiser on the same adapter. Windows and Apple's systems
@@ -30,38 +38,63 @@ pub struct SystemOptions {
 /// [`RadioError::AdapterNotFound`], [`RadioError::AdapterOff`], [`RadioError::PermissionDenied`], and
 /// [`RadioError::System`] for anything else.
 pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
-    #[cfg(target_os = "linux")]
-    {
-        use super::bluez::{BluezAdvertiser, Bus, choose};
+    let (radio, reader) = open(&options).await?;
+    Ok(match options.read_identifiers {
+        true => radio.with_reader(reader),
+        false => radio,
+    })
+}
 
-        let bus = Bus::open().await?;
-        let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
-        let scanner = BtleplugScanner::on(bus, &adapter).await?;
-        Ok(match adapter.advertises {
-            true => Radio::new(scanner, BluezAdvertiser::on(&adapter)),
-            false => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
-        })
-    }
-    #[cfg(windows)]
-    {
-        use super::windows::WindowsAdvertiser;
+#[cfg(target_os = "linux")]
+async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioError> {
+    use super::bluez::{BluezAdvertiser, BluezGattServer, Bus, choose};
 
-        let scanner = BtleplugScanner::open(&options).await?;
-        Ok(match WindowsAdvertiser::open(&options).await {
-            Ok(advertiser) => Radio::new(scanner, advertiser),
-            Err(RadioError::Unsupported { why }) => Radio::scan_only(scanner, why),
-            Err(error) => return Err(error),
-        })
+    let bus = Bus::open().await?;
+    let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+    let scanner = BtleplugScanner::on(bus, &adapter).await?;
+    let reader = scanner.reader();
+    let radio = match &options.gatt_server {
+        _ if !adapter.advertises => {
+            Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise")
+        }
+        Some(profile) => Radio::new(scanner, BluezGattServer::on(&adapter, profile.clone())),
+        None => Radio::new(scanner, BluezAdvertiser::on(&adapter)),
+    };
+    Ok((radio, reader))
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioError> {
+    let scanner = BtleplugScanner::open(options).await?;
+    let reader = scanner.reader();
+    if options.gatt_server.is_some() {
+        let why =
+            "identifiers are offered over a connection on Linux alone: leave `gatt_server` out";
+        return Ok((Radio::scan_only(scanner, why), reader));
     }
-    #[cfg(target_vendor = "apple")]
-    {
-        let scanner = BtleplugScanner::open(&options).await?;
-        Ok(Radio::new(scanner, super::apple::AppleAdvertiser::new()))
+    Ok((with_advertiser(scanner, options).await?, reader))
+}
+
+#[cfg(windows)]
+async fn with_advertiser(
+    scanner: BtleplugScanner,
+    options: &SystemOptions,
+) -> Result<Radio, RadioError> {
+    match super::windows::WindowsAdvertiser::open(options).await {
+        Ok(advertiser) => Ok(Radio::new(scanner, advertiser)),
+        Err(RadioError::Unsupported { why }) => Ok(Radio::scan_only(scanner, why)),
+        Err(error) => Err(error),
     }
-    #[cfg(not(any(target_os = "linux", windows, target_vendor = "apple")))]
-    {
-        let scanner = BtleplugScanner::open(&options).await?;
-        let why = "on this system the app has to advertise by itself: hand over an `Advertiser`";
-        Ok(Radio::scan_only(scanner, why))
-    }
+}
+
+#[cfg(target_vendor = "apple")]
+async fn with_advertiser(scanner: BtleplugScanner, _: &SystemOptions) -> Result<Radio, RadioError> {
+    let advertiser = super::apple::AppleAdvertiser::new();
+    Ok(Radio::new(scanner, advertiser))
+}
+
+#[cfg(not(any(target_os = "linux", windows, target_vendor = "apple")))]
+async fn with_advertiser(scanner: BtleplugScanner, _: &SystemOptions) -> Result<Radio, RadioError> {
+    let why = "on this system the app has to advertise by itself: hand over an `Advertiser`";
+    Ok(Radio::scan_only(scanner, why))
 }

@@ -16,7 +16,9 @@ use crate::radio::{Radio, RadioError};
 use crate::time::{Clock, SystemClock, UtcDay};
 
 mod radio_call;
+mod reads;
 mod shell;
+mod subscribers;
 mod witness;
 
 use shell::{Command, Shell};
@@ -177,6 +179,7 @@ impl TracerBuilder {
         for protocol in self.also_listen {
             config = config.also_listen(protocol);
         }
+        config.read_identifiers = self.radio.reader.is_some();
         let listen = config.listen.clone();
         let engine = Engine::new(config, own_keys, self.entropy);
         let (commands, command_receiver) = mpsc::unbounded_channel();

@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::TracerError;
 use super::radio_call::in_time;
+use super::reads::{Answer, Reads, answered};
+use super::subscribers::Subscribers;
 use super::witness::{Witness, witnessed};
 use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health, Schedule};
@@ -52,6 +54,7 @@ pub(super) struct Shell {
     sink: RadioSink,
     frames: RadioEvents,
     witness: Option<Witness>,
+    reads: Option<Reads>,
     clock: Arc<dyn Clock>,
     /// Absent only while a blocking task has it, or after that task has died with it.
     log: Option<EncounterLog>,
@@ -61,13 +64,8 @@ pub(super) struct Shell {
     purge_due: Option<UtcDay>,
     retry_at: Option<Duration>,
     still_advertising: Option<RadioError>,
-    subscribers: Vec<Subscriber>,
+    subscribers: Subscribers,
     health: watch::Sender<Health>,
-}
-
-struct Subscriber {
-    sender: mpsc::Sender<Event>,
-    missed: u64,
 }
 
 /// What woke the task.
@@ -76,6 +74,7 @@ enum Woken {
     HandleDropped,
     Radio(RadioEvent),
     Witness(RadioEvent),
+    Read(Answer),
     Time,
 }
 
@@ -92,6 +91,7 @@ impl Shell {
         let filter = Filter::of(protocols);
         let witness = radio.witness.take();
         let witness = witness.map(|scanner| Witness::new(scanner, filter.clone(), &clock));
+        let reads = radio.reader.take().map(Reads::with);
         Self {
             engine,
             filter,
@@ -100,6 +100,7 @@ impl Shell {
             sink,
             frames,
             witness,
+            reads,
             clock,
             log: Some(log),
             unstored: VecDeque::new(),
@@ -108,7 +109,7 @@ impl Shell {
             purge_due: None,
             retry_at: None,
             still_advertising: None,
-            subscribers: Vec::new(),
+            subscribers: Subscribers::default(),
             health,
         }
     }
@@ -130,6 +131,10 @@ impl Shell {
                 Woken::HandleDropped => break,
                 Woken::Radio(event) => self.radio_events(event),
                 Woken::Witness(event) => self.witness_event(event),
+                Woken::Read(Answer { peer, result }) => {
+                    let result = result.as_deref().map_err(Clone::clone);
+                    self.engine.read_result(self.clock.now(), peer, result);
+                }
                 Woken::Time => self.engine.tick(self.clock.now()),
             }
         }
@@ -164,6 +169,7 @@ impl Shell {
             () = time => Woken::Time,
             // Never `None`: this task holds the sinks itself.
             Some(event) = self.frames.next() => Woken::Radio(event),
+            answer = answered(&mut self.reads) => Woken::Read(answer),
             event = witnessed(&mut self.witness) => Woken::Witness(event),
         }
     }
@@ -171,10 +177,7 @@ impl Shell {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Subscribe(sender) => {
-                let mut subscriber = Subscriber { sender, missed: 0 };
-                subscriber.tell(&Event::Health(Box::new(self.engine.health())));
-                self.subscribers.retain(|other| !other.sender.is_closed());
-                self.subscribers.push(subscriber);
+                self.subscribers.add(sender, self.engine.health());
             }
             Command::SetSchedule(schedule) => {
                 self.engine.set_schedule(self.clock.now(), schedule);
@@ -208,8 +211,14 @@ impl Shell {
     fn radio_event(&mut self, event: RadioEvent) {
         match event {
             RadioEvent::Heard {
-                at, frame, rssi, ..
-            } => self.engine.heard(at, &frame, rssi),
+                at,
+                frame,
+                rssi,
+                peer,
+            } => match peer {
+                Some(peer) => self.engine.heard_from(at, peer, &frame, rssi),
+                None => self.engine.heard(at, &frame, rssi),
+            },
             RadioEvent::ScanMode(mode) => self.engine.scan_mode(self.clock.now(), mode),
             RadioEvent::Adapter(state) => self.engine.adapter(self.clock.now(), state),
             RadioEvent::Finished => self.engine.radio_finished(),
@@ -266,7 +275,14 @@ impl Shell {
                     self.purge_due = Some(today);
                     self.store().await;
                 }
-                Action::Tell(event) => self.tell(&event),
+                Action::Tell(event) => {
+                    self.subscribers.tell(&event, || self.engine.health());
+                }
+                Action::ReadIdentifier { request, within } => {
+                    if let Some(reads) = &self.reads {
+                        reads.ask(request, within);
+                    }
+                }
             }
         }
     }
@@ -401,6 +417,9 @@ impl Shell {
         if let Some(witness) = &mut self.witness {
             witness.stop().await;
         }
+        if let Some(reads) = self.reads.take() {
+            reads.stop().await;
+        }
         let stored = self.store_once().await;
         let health = self.engine.health();
         self.health.send_replace(health.clone());
@@ -411,36 +430,6 @@ impl Shell {
         match self.still_advertising {
             Some(error) => Err(TracerError::StillAdvertising(error)),
             None => Ok(health),
-        }
-    }
-
-    fn tell(&mut self, event: &Event) {
-        let health = || Event::Health(Box::new(self.engine.health()));
-        self.subscribers.retain_mut(|subscriber| {
-            let missed = subscriber.missed > 0;
-            let listens = subscriber.tell(event);
-            // Among what was missed may have been a failure that is not told twice.
-            if missed && subscriber.missed == 0 {
-                subscriber.tell(&health());
-            }
-            listens
-        });
-    }
-}
-
-impl Subscriber {
-    /// Passes `event` on, or counts it as missed; tells whether anybody listens still.
-    fn tell(&mut self, event: &Event) -> bool {
-        if self.missed > 0 && self.sender.try_send(Event::Missed(self.missed)).is_ok() {
-            self.missed = 0;
-        }
-        match self.sender.try_send(event.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.missed += 1;
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
         }
     }
 }

@@ -18,21 +18,30 @@ pub struct WireProfile {
     pub service: u16,
     /// The company identifier of the manufacturer data that holds the identifier (0x22B5).
     pub company: u16,
-    /// The 128-bit service UUID that iOS peers list while their app is in the foreground.
+    /// The 128-bit service UUID that iOS peers list while their app is in the foreground, and under
+    /// which their GATT server offers the identifier.
     pub ios_service: Uuid,
+    /// The characteristic that holds the identifier.
+    pub ios_characteristic: Uuid,
     /// The bit that iOS sets for `ios_service` in its overflow area, 0..=127, while the app is in
     /// the background; which bit it is, iOS decides by a hash of the UUID.
     pub ios_overflow_bit: u8,
 }
 
 impl WireProfile {
-    /// A profile with the app's own service UUID and company identifier, and no iOS peers of
-    /// Bluezone's: their service becomes `ios_service`.
-    pub fn custom(service: u16, company: u16, ios_service: Uuid, ios_overflow_bit: u8) -> Self {
+    /// A profile of the app's own numbers, which hears no peers of Bluezone's.
+    pub fn custom(
+        service: u16,
+        company: u16,
+        ios_service: Uuid,
+        ios_characteristic: Uuid,
+        ios_overflow_bit: u8,
+    ) -> Self {
         Self {
             service,
             company,
             ios_service,
+            ios_characteristic,
             ios_overflow_bit,
         }
     }
@@ -105,6 +114,7 @@ impl Default for WireProfile {
             service: 0x4E56,
             company: 0x22B5,
             ios_service: Uuid::from_u128(0x00004E56_73F5_4BC4_A12F_17D1AD07A667),
+            ios_characteristic: Uuid::from_u128(0x00004E56_73F5_4BC4_A12F_17D1AD07A689),
             // Version 3's scan filter: 01 08 00 … 00, byte 0 of the area with mask 0x08.
             ios_overflow_bit: 3,
         }
@@ -187,8 +197,8 @@ mod tests {
 
     #[test]
     fn an_app_of_its_own_hears_its_own_alone() {
-        let uuid = Uuid::from_u128(7);
-        let own = WireProfile::custom(0xFFF0, 0xFFFF, uuid, 9);
+        let [service, characteristic] = [7, 8].map(Uuid::from_u128);
+        let own = WireProfile::custom(0xFFF0, 0xFFFF, service, characteristic, 9);
         let frame = own.frame(&[5; 12]).unwrap();
         assert_eq!(profile().parse(&frame), Ok(None));
         assert!(matches!(

@@ -208,7 +208,7 @@ impl Bus {
         Ok(())
     }
 
-    fn at<'a>(&'a self, path: &'a Path<'static>) -> Proxy<'a, &'a SyncConnection> {
+    pub(super) fn at<'a>(&'a self, path: &'a Path<'static>) -> Proxy<'a, &'a SyncConnection> {
         Proxy::new(BLUEZ, path, ANSWER_WITHIN, &self.connection)
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::os::{self, Power, Presence};
 use super::{absence, explain};
-use crate::radio::join::Join;
+use crate::radio::join::{Join, Joined};
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink, ScanMode};
 
 /// Devices whose properties are being read at a time, one call each. A bus refuses a connection more
@@ -168,7 +168,7 @@ impl Drain {
         let unsure = std::mem::replace(&mut self.resuming, Resuming::No) != Resuming::No;
         match order {
             Order::Listen(filter, sink, answer) => {
-                self.join = Some(Join::new(filter));
+                self.join = Some(Join::new(filter, os::peer));
                 self.sink = Some(sink);
                 self.mode = None;
                 self.answer = Some(answer);
@@ -207,10 +207,7 @@ impl Drain {
         };
         let joined = match os::news(event) {
             Some(News::Look(id)) => return self.look(id),
-            Some(News::Rssi(id, dbm)) => {
-                join.rssi(&id, dbm);
-                None
-            }
+            Some(News::Rssi(id, dbm)) => join.strength(&id, dbm),
             Some(News::Services(id, services)) => {
                 join.services(&id, &services);
                 None
@@ -219,8 +216,8 @@ impl Drain {
             Some(News::ManufacturerData(id, data)) => join.manufacturer_data(&id, &data),
             None => None,
         };
-        if let Some((frame, rssi)) = joined {
-            sink.heard(frame, rssi);
+        if let Some(joined) = joined {
+            pass_on(sink, joined);
         }
     }
 
@@ -271,8 +268,8 @@ impl Drain {
         };
         let (services, data) = (&found.services, &found.service_data);
         let joined = join.properties(id, found.rssi, services, data, &found.manufacturer_data);
-        if let Some((frame, rssi)) = joined {
-            sink.heard(frame, rssi);
+        if let Some(joined) = joined {
+            pass_on(sink, joined);
         }
     }
 
@@ -370,6 +367,14 @@ impl Drain {
             Done::RestartDue(number) => self.restart(number),
             Done::Forgotten => {}
         }
+    }
+}
+
+fn pass_on(sink: &RadioSink, joined: Joined) {
+    let Joined { frame, rssi, peer } = joined;
+    match peer {
+        Some(peer) => sink.heard_from(peer, frame, rssi),
+        None => sink.heard(frame, rssi),
     }
 }
 

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::btleplug::api::{Central, CentralEvent, Manager as _};
-use ::btleplug::platform::{Adapter, Manager};
+use ::btleplug::api::{BDAddr, Central, CentralEvent, Manager as _};
+use ::btleplug::platform::{Adapter, Manager, PeripheralId};
 use dbus::Path;
 
 use super::drain::News;
 use super::radio_error;
 pub(super) use crate::radio::bluez::Presence;
 use crate::radio::bluez::{self, Bus, Monitor, choose};
-use crate::radio::{Filter, RadioError, ScanMode, SystemOptions};
+use crate::radio::{Filter, Peer, RadioError, ScanMode, SystemOptions};
 
 /// How often a scan is begun anew where BlueZ reports no repeated frames otherwise: each time it reports
 /// one of every neighbour. Chosen: BlueZ takes up to 0.06 seconds for it, in which it is deaf, and below
@@ -49,6 +49,22 @@ impl Power {
     /// To be called after a scan.
     pub(super) async fn hear_no_more(&self) {
         self.monitor.unregister(&self.bus, &self.adapter).await;
+    }
+
+    /// Refuses a device that is its owner's.
+    pub(super) async fn require_stranger(&self, id: &PeripheralId) -> Result<(), RadioError> {
+        match self.bus.is_owners_device(&device_path(id)?).await? {
+            true => Err(RadioError::Peer("its owner has paired it".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// Has BlueZ forget a device that is not its owner's.
+    pub(super) async fn forget(&self, id: &PeripheralId) {
+        if let Ok(path) = device_path(id) {
+            // It fails if BlueZ has forgotten it already.
+            let _ = self.bus.forget_device(&self.adapter, &path).await;
+        }
     }
 
     /// Whether the bus has gone, for good.
@@ -109,4 +125,17 @@ pub(super) fn news(event: CentralEvent) -> Option<News> {
         } => Some(News::ManufacturerData(id, manufacturer_data)),
         _ => None,
     }
+}
+
+/// The object of the device "hci0/dev_C0_11_22_33_44_55".
+fn device_path(id: &PeripheralId) -> Result<Path<'static>, RadioError> {
+    Path::new(format!("/org/bluez/{id}")).map_err(RadioError::System)
+}
+
+/// The device at "hci0/dev_C0_11_22_33_44_55".
+pub(super) fn peer(id: &PeripheralId) -> Option<Peer> {
+    let path = id.to_string();
+    let (_, address) = path.rsplit_once("/dev_")?;
+    let address: BDAddr = address.replace('_', ":").parse().ok()?;
+    Some(Peer::from_address(address.into_inner()))
 }

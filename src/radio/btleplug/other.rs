@@ -2,12 +2,13 @@
 //! every frame is read from there.
 
 use ::btleplug::api::{BDAddr, Central, CentralEvent, CentralState, Manager as _};
-use ::btleplug::platform::{Adapter, Manager};
+use ::btleplug::platform::{Adapter, Manager, PeripheralId};
+use uuid::Uuid;
 
 use super::drain::News;
 use super::radio_error;
 use crate::advertisement::uuid_to_u16;
-use crate::radio::{Filter, RadioError, ScanMode, SystemOptions};
+use crate::radio::{Filter, Peer, RadioError, ScanMode, SystemOptions};
 
 /// Asks the system whether the adapter is on.
 #[derive(Clone)]
@@ -32,6 +33,14 @@ impl Power {
     }
 
     pub(super) async fn hear_no_more(&self) {}
+
+    /// These systems tell nobody whom their owner has paired.
+    pub(super) async fn require_stranger(&self, _: &PeripheralId) -> Result<(), RadioError> {
+        Ok(())
+    }
+
+    /// They keep nothing of a device that is not paired.
+    pub(super) async fn forget(&self, _: &PeripheralId) {}
 
     /// The system's own service does not go away.
     pub(super) fn is_lost(&self) -> bool {
@@ -106,4 +115,14 @@ pub(super) fn news(event: CentralEvent) -> Option<News> {
         }
         _ => None,
     }
+}
+
+/// Apple's systems name a device by a number of their own, the others by its address.
+pub(super) fn peer(id: &PeripheralId) -> Option<Peer> {
+    let name = id.to_string();
+    if let Ok(address) = name.parse::<BDAddr>() {
+        return Some(Peer::from_address(address.into_inner()));
+    }
+    let number = Uuid::parse_str(&name).ok()?;
+    Some(Peer::from_system_id(number.into_bytes()))
 }
