@@ -1,6 +1,6 @@
 //! The identifier as an iPhone offers it: not on the air, but to be read over a connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dbus::arg::{PropMap, prop_cast};
@@ -67,7 +67,8 @@ impl BluezGattServer {
             Some(application) if application.is_registered().await => application,
             _ => Application::register(&self.adapter, &self.profile).await?,
         };
-        application.offer(Some(offered));
+        application.forget_readers().await;
+        application.serving().offered = Some(offered);
         self.application = Some(application);
         Ok(())
     }
@@ -99,7 +100,8 @@ impl Advertiser for BluezGattServer {
     async fn stop(&mut self) -> Result<(), RadioError> {
         if let Some(application) = self.application.take() {
             // Nobody is answered from now on; with the connection, BlueZ ends the rest.
-            application.offer(None);
+            application.serving().offered = None;
+            application.forget_readers().await;
             application.bus.close().await;
         }
         self.advertiser.stop().await
@@ -120,21 +122,31 @@ struct Offered {
     until: Instant,
 }
 
-type Value = Arc<Mutex<Option<Offered>>>;
+/// The characteristic, and who has read it since they were last forgotten.
+#[derive(Default)]
+struct Serving {
+    offered: Option<Offered>,
+    readers: Vec<Path<'static>>,
+}
+
+type Shared = Arc<Mutex<Serving>>;
+
+/// Readers noted at a time. Chosen: more than connect within a slot.
+const READERS_MAX: usize = 256;
 
 /// A service with its characteristic, served to BlueZ over a connection of its own.
 struct Application {
     bus: Bus,
     adapter: Path<'static>,
-    value: Value,
+    serving: Shared,
 }
 
 impl Application {
     async fn register(adapter: &Path<'static>, profile: &WireProfile) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
         bus.require_powered(adapter).await?;
-        let value = Value::default();
-        bus.serve(objects(profile, &value));
+        let serving = Shared::default();
+        bus.serve(objects(profile, &serving));
         let arguments = (Path::from(ROOT), PropMap::new());
         let method = "RegisterApplication";
         bus.call::<()>(adapter, MANAGER, method, arguments)
@@ -143,7 +155,7 @@ impl Application {
         Ok(Self {
             bus,
             adapter: adapter.clone(),
-            value,
+            serving,
         })
     }
 
@@ -161,13 +173,24 @@ impl Application {
         }
     }
 
-    fn offer(&self, offered: Option<Offered>) {
-        *self.value.lock().unwrap_or_else(PoisonError::into_inner) = offered;
+    fn serving(&self) -> MutexGuard<'_, Serving> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// BlueZ would keep a list on disk of everybody who has connected.
+    async fn forget_readers(&self) {
+        let readers = std::mem::take(&mut self.serving().readers);
+        for reader in readers {
+            // Either fails of one that BlueZ has forgotten already.
+            if let Ok(false) = self.bus.is_owners_device(&reader).await {
+                let _ = self.bus.forget_device(&self.adapter, &reader).await;
+            }
+        }
     }
 }
 
 /// As BlueZ's `doc/gatt-api.txt` has them.
-fn objects(profile: &WireProfile, value: &Value) -> Crossroads {
+fn objects(profile: &WireProfile, serving: &Shared) -> Crossroads {
     let mut objects = Crossroads::new();
     let manager = objects.object_manager();
     objects.insert(ROOT, &[manager], ());
@@ -185,7 +208,7 @@ fn objects(profile: &WireProfile, value: &Value) -> Crossroads {
     let uuid = profile.ios_characteristic.to_string();
     let characteristic = objects.register(
         "org.bluez.GattCharacteristic1",
-        |interface: &mut IfaceBuilder<Value>| {
+        |interface: &mut IfaceBuilder<Shared>| {
             interface.property("UUID").get(move |_, _| Ok(uuid.clone()));
             interface
                 .property("Service")
@@ -197,67 +220,90 @@ fn objects(profile: &WireProfile, value: &Value) -> Crossroads {
                 "ReadValue",
                 ("options",),
                 ("value",),
-                |_, value: &mut Value, (options,): (PropMap,)| {
-                    read(value, &options).map(|it| (it,))
+                |_, serving: &mut Shared, (options,): (PropMap,)| {
+                    let mut serving = serving.lock().unwrap_or_else(PoisonError::into_inner);
+                    serving.read(&options).map(|value| (value,))
                 },
             );
         },
     );
-    objects.insert(CHARACTERISTIC, &[characteristic], Arc::clone(value));
+    objects.insert(CHARACTERISTIC, &[characteristic], Arc::clone(serving));
     objects
 }
 
-fn read(value: &Value, options: &PropMap) -> Result<Vec<u8>, MethodErr> {
-    let offset = prop_cast::<u16>(options, "offset").copied().unwrap_or(0);
-    let value = value.lock().unwrap_or_else(PoisonError::into_inner);
-    let valid = value
-        .as_ref()
-        .filter(|offered| Instant::now() < offered.until);
-    let Some(offered) = valid else {
-        let why = (
-            "org.bluez.Error.NotPermitted",
-            "no identifier is offered now",
-        );
-        return Err(MethodErr::from(why));
-    };
-    match offered.value.get(usize::from(offset)..) {
-        Some(rest) => Ok(rest.to_vec()),
-        None => {
-            let why = ("org.bluez.Error.InvalidOffset", "beyond the identifier");
-            Err(MethodErr::from(why))
+impl Serving {
+    /// What somebody reads, with `options` as BlueZ passes them on.
+    fn read(&mut self, options: &PropMap) -> Result<Vec<u8>, MethodErr> {
+        self.note_reader(options);
+        let valid = |offered: &&Offered| Instant::now() < offered.until;
+        let Some(offered) = self.offered.as_ref().filter(valid) else {
+            let why = (
+                "org.bluez.Error.NotPermitted",
+                "no identifier is offered now",
+            );
+            return Err(MethodErr::from(why));
+        };
+        let offset = prop_cast::<u16>(options, "offset").copied().unwrap_or(0);
+        let rest = offered.value.get(usize::from(offset)..);
+        let beyond = ("org.bluez.Error.InvalidOffset", "beyond the identifier");
+        rest.map(<[u8]>::to_vec)
+            .ok_or_else(|| MethodErr::from(beyond))
+    }
+
+    fn note_reader(&mut self, options: &PropMap) {
+        if let Some(reader) = prop_cast::<Path<'static>>(options, "device")
+            && self.readers.len() < READERS_MAX
+            && !self.readers.contains(reader)
+        {
+            self.readers.push(reader.clone());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use dbus::arg::Variant;
+    use dbus::arg::{RefArg, Variant};
 
     use super::*;
 
-    fn offered(lifetime: Duration) -> Value {
-        Arc::new(Mutex::new(Some(Offered {
-            value: vec![7; 12],
-            until: Instant::now() + lifetime,
-        })))
+    fn serving(lifetime: Duration) -> Serving {
+        Serving {
+            offered: Some(Offered {
+                value: vec![7; 12],
+                until: Instant::now() + lifetime,
+            }),
+            readers: Vec::new(),
+        }
     }
 
-    fn at(offset: u16) -> PropMap {
-        PropMap::from([("offset".to_owned(), Variant(Box::new(offset) as Box<_>))])
+    fn option(name: &str, value: impl RefArg + 'static) -> PropMap {
+        PropMap::from([(name.to_owned(), Variant(Box::new(value) as Box<_>))])
     }
 
     #[test]
     fn what_is_offered_is_read_whole_or_from_an_offset() {
-        let value = offered(Duration::from_secs(600));
-        assert_eq!(read(&value, &PropMap::new()).unwrap(), [7; 12]);
-        assert_eq!(read(&value, &at(10)).unwrap(), [7; 2]);
-        assert!(read(&value, &at(12)).unwrap().is_empty());
-        assert!(read(&value, &at(13)).is_err());
+        let mut serving = serving(Duration::from_secs(600));
+        let mut from = |offset: u16| serving.read(&option("offset", offset));
+        assert_eq!(from(0).unwrap(), [7; 12]);
+        assert_eq!(from(10).unwrap(), [7; 2]);
+        assert!(from(12).unwrap().is_empty());
+        assert!(from(13).is_err());
     }
 
     #[test]
     fn nothing_is_read_beyond_its_slot() {
-        assert!(read(&offered(Duration::ZERO), &PropMap::new()).is_err());
-        assert!(read(&Value::default(), &PropMap::new()).is_err());
+        let none = PropMap::new();
+        assert!(serving(Duration::ZERO).read(&none).is_err());
+        assert!(Serving::default().read(&none).is_err());
+    }
+
+    #[test]
+    fn readers_are_noted_once_and_not_without_end() {
+        let mut serving = serving(Duration::ZERO);
+        for n in (0..300).chain(0..300) {
+            let path = Path::from(format!("/org/bluez/hci0/dev_{n}"));
+            let _ = serving.read(&option("device", path));
+        }
+        assert_eq!(serving.readers.len(), READERS_MAX);
     }
 }
