@@ -18,7 +18,6 @@ pub mod bluez;
 pub mod btleplug;
 mod filter;
 mod gatt;
-#[cfg(feature = "ble")]
 mod join;
 mod queue;
 pub mod replay;
@@ -31,6 +30,7 @@ pub mod windows;
 pub use filter::Filter;
 pub(crate) use gatt::DynGattReader;
 pub use gatt::{GattReader, GattRequest};
+pub use join::{Join, Joined};
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]

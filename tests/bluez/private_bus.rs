@@ -87,6 +87,8 @@ fn run_child(test: &str, address: &str) {
     // No test by that name passes as well, and is no pass.
     let passed = output.status.success() && stdout.contains("1 passed");
     assert!(passed, "{test} failed in its child:\n{stdout}\n{stderr}");
+    // Figures, for those who ask with `--nocapture`.
+    print!("{stdout}");
     // bluez-async panics in a task of its own when signals cross the end of a stream (see the scanner).
     assert!(
         !stderr.contains("panicked at src/") && !stderr.contains("panicked at tests/"),

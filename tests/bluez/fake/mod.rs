@@ -5,7 +5,7 @@ mod interfaces;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbus::arg::{PropMap, RefArg, Variant};
 use dbus::channel::{Channel, MatchingReceiver, Sender};
@@ -82,6 +82,8 @@ struct World {
     scans: u32,
     /// The patterns of each client's monitor; `None` without `--experimental`.
     monitors: Option<HashMap<String, Vec<Pattern>>>,
+    /// When a frame was last told of.
+    told: Option<Instant>,
 }
 
 impl World {
@@ -129,6 +131,7 @@ impl Fake {
             refusals: 0,
             scans: 0,
             monitors: None,
+            told: None,
         }));
 
         let mut objects = Crossroads::new();
@@ -205,6 +208,11 @@ impl Fake {
         let world = self.world.lock().unwrap();
         let monitors = world.monitors.iter().flat_map(HashMap::values);
         monitors.flatten().cloned().collect()
+    }
+
+    /// When a frame was last told of.
+    pub(crate) fn told(&self) -> Instant {
+        self.world.lock().unwrap().told.unwrap()
     }
 
     /// How many scans have been begun.
@@ -331,6 +339,7 @@ impl Air {
 
     /// The first frame of an address adds an object; each later one is a signal of what has changed.
     fn hear(&mut self, device: Device) {
+        self.world.lock().unwrap().told = Some(Instant::now());
         let name = device.broadcast.address.replace(':', "_");
         let object = Path::from(format!("{}/dev_{name}", device.adapter));
         if self.known.insert(object.clone()) {
