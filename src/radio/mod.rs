@@ -219,8 +219,8 @@ pub enum RadioError {
     },
     /// The system forbids it.
     #[error(
-        "the system denies access to Bluetooth ({0}): on Linux D-Bus's policy for org.bluez decides, \
-         elsewhere the app's permission"
+        "the system denies access to Bluetooth ({0}): on Linux D-Bus's policy decides, often by the \
+         group `bluetooth` (/etc/dbus-1/system.d/bluetooth.conf), elsewhere the app's permission"
     )]
     PermissionDenied(String),
     /// The Bluetooth service does not answer.

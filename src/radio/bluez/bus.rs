@@ -344,7 +344,11 @@ pub(super) fn radio_error(error: dbus::Error) -> RadioError {
 /// What the system says, with the name of the error where it says nothing else.
 fn text(error: &dbus::Error) -> String {
     match (error.message(), error.name()) {
-        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        // The bus, when it denies something, goes on about every detail of the message.
+        (Some(message), _) if !message.is_empty() => {
+            let reason = message.split("; type=").next();
+            reason.unwrap_or(message).to_owned()
+        }
         (_, name) => name.unwrap_or("no reason given").to_owned(),
     }
 }
