@@ -14,6 +14,8 @@ mod failures;
 mod fake;
 #[path = "bluez/monitoring.rs"]
 mod monitoring;
+#[path = "bluez/pausing.rs"]
+mod pausing;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
 #[path = "bluez/stack.rs"]

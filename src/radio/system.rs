@@ -38,7 +38,10 @@ pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
         let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
         let scanner = BtleplugScanner::on(bus, &adapter).await?;
         Ok(match adapter.advertises {
-            true => Radio::new(scanner, BluezAdvertiser::on(&adapter)),
+            true => {
+                let advertiser = BluezAdvertiser::beside(scanner.pauses(), &adapter);
+                Radio::new(scanner, advertiser)
+            }
             false => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
         })
     }
