@@ -28,8 +28,8 @@ const READ_MAX: usize = 1024;
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
-/// ten seconds.
-const RETRY: Duration = Duration::from_secs(2);
+/// ten seconds, of which nobody is told. Chosen: short beside those, and each try costs little.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// A scan that is begun anew is deaf meanwhile: for at most one part in so many of the time. Chosen: less
 /// than is lost of frames anyway.
