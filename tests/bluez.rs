@@ -16,6 +16,8 @@ mod fake;
 mod latency;
 #[path = "bluez/monitoring.rs"]
 mod monitoring;
+#[path = "bluez/pausing.rs"]
+mod pausing;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
 #[path = "bluez/stack.rs"]

@@ -231,6 +231,15 @@ pub enum RadioError {
     /// The adapter advertises as much as it can already.
     #[error("the adapter has no room for another advertisement: stop another program's")]
     TooManyAdvertisements,
+    /// The adapter cannot begin to advertise while it scans, and a program that is not asked to pause
+    /// has it scan.
+    #[error("the adapter cannot begin to advertise during another program's scan: end that scan")]
+    ScanInTheWay,
+    /// The adapter cannot begin to advertise, and its system keeps the reason to itself.
+    #[error(
+        "the adapter refuses the advertisement: bluetoothd's log has the reason (journalctl -u bluetooth)"
+    )]
+    AdvertisementRefused,
     /// The frame has over 31 bytes.
     #[error(transparent)]
     TooLong(#[from] AdvertisementTooLong),

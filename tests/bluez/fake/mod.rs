@@ -80,6 +80,8 @@ struct World {
     refusals: u32,
     /// Scans begun.
     scans: u32,
+    /// Whether no adapter begins to advertise while it scans.
+    strict: bool,
     /// The patterns of each client's monitor; `None` without `--experimental`.
     monitors: Option<HashMap<String, Vec<Pattern>>>,
     /// When a frame was last told of.
@@ -96,6 +98,12 @@ impl World {
         if let Some(monitors) = &mut self.monitors {
             monitors.remove(client);
         }
+    }
+
+    /// Whether the controller scans: for a client, or for a monitor.
+    fn scans(&self, adapter: usize) -> bool {
+        let monitors = self.monitors.iter().flatten();
+        !self.adapters[adapter].discovering.is_empty() || monitors.count() > 0
     }
 
     fn on(&self, adapter: usize) -> usize {
@@ -130,6 +138,7 @@ impl Fake {
             rssi_dbm: -63,
             refusals: 0,
             scans: 0,
+            strict: false,
             monitors: None,
             told: None,
         }));
@@ -196,6 +205,11 @@ impl Fake {
     /// The next so many scans are refused, as while a crashed daemon's scan still runs.
     pub(crate) fn refuse_scans(&self, count: u32) {
         self.world.lock().unwrap().refusals = count;
+    }
+
+    /// Adapters have no extended advertising, and begin to advertise only while they do not scan.
+    pub(crate) fn be_strict(&self) {
+        self.world.lock().unwrap().strict = true;
     }
 
     /// It offers monitors, and heeds intervals, as with `--experimental`.
