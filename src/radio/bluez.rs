@@ -3,6 +3,7 @@
 //! A program hands BlueZ an object of interface `org.bluez.LEAdvertisement1`, which BlueZ reads once
 //! and advertises until it is told to stop or the program leaves the bus.
 
+mod adapter;
 mod bus;
 mod monitor;
 mod payload;
@@ -15,8 +16,9 @@ use dbus::arg::PropMap;
 use dbus::{MethodErr, Path};
 use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
 
+pub(super) use self::adapter::{Adapter, choose};
 use self::bus::{ADVERTISING, radio_error};
-pub(super) use self::bus::{Adapter, Bus, Presence, choose};
+pub(super) use self::bus::{Bus, Presence};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 use super::btleplug::Pauses;

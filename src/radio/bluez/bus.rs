@@ -1,10 +1,11 @@
 //! A connection of our own to the system bus, and what `bluetoothd` says there of its adapters.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dbus::arg::{AppendAll, PropMap, ReadAll, prop_cast};
+use dbus::arg::{AppendAll, PropMap, ReadAll};
 use dbus::channel::MatchingReceiver;
 use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::super::RadioError;
-use super::surroundings;
+use super::adapter::{Adapter, off};
 
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
@@ -31,6 +32,7 @@ pub(crate) struct Bus {
     connection: Arc<SyncConnection>,
     io: JoinHandle<()>,
     here: Arc<watch::Sender<bool>>,
+    changes: Arc<AtomicU64>,
 }
 
 impl Bus {
@@ -59,6 +61,7 @@ impl Bus {
             connection,
             io,
             here,
+            changes: Arc::default(),
         })
     }
 
@@ -167,16 +170,24 @@ impl Bus {
         Ok(Presence(self.here.subscribe()))
     }
 
-    async fn follow_owner(&self) -> Result<(), RadioError> {
+    /// Counts how often `bluetoothd` and the adapter that is followed have come and gone: what they
+    /// said before need not be true any more.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Follows whether `bluetoothd` is there.
+    pub(super) async fn follow_owner(&self) -> Result<(), RadioError> {
         let rule = "type='signal',sender='org.freedesktop.DBus',\
                     interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'";
         let added = self.connection.add_match_no_cb(rule).await;
         added.map_err(radio_error)?;
-        let here = Arc::clone(&self.here);
+        let (here, changes) = (Arc::clone(&self.here), Arc::clone(&self.changes));
         self.connection.start_receive(
             MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged"),
             Box::new(move |message, _| {
                 if let (Some(BLUEZ), _, Some(owner)) = message.get3::<&str, &str, &str>() {
+                    changes.fetch_add(1, Ordering::Relaxed);
                     here.send_replace(!owner.is_empty());
                 }
                 true
@@ -200,12 +211,14 @@ impl Bus {
         let added = self.connection.add_match_no_cb(&rule).await;
         added.map_err(radio_error)?;
         let (path, here) = (path.clone(), Arc::clone(&self.here));
+        let changes = Arc::clone(&self.changes);
         self.connection.start_receive(
             MatchRule::new_signal(OBJECTS, member),
             Box::new(move |message, _| {
                 let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
                 // An adapter gains and loses other interfaces while it is there.
                 if at_path && concerns(&message) {
+                    changes.fetch_add(1, Ordering::Relaxed);
                     here.send_replace(becomes);
                 }
                 true
@@ -238,72 +251,6 @@ impl Presence {
             std::future::pending::<()>().await;
         }
         *self.0.borrow_and_update()
-    }
-}
-
-/// An adapter, as BlueZ describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Adapter {
-    /// Its object.
-    pub(crate) path: Path<'static>,
-    /// Its public address.
-    pub(crate) address: String,
-    /// Whether it is switched on.
-    pub(crate) powered: bool,
-    /// Whether it can advertise.
-    pub(crate) advertises: bool,
-}
-
-impl Adapter {
-    fn new(path: Path<'static>, properties: &PropMap, advertises: bool) -> Option<Self> {
-        Some(Self {
-            path,
-            address: prop_cast::<String>(properties, "Address")?.clone(),
-            powered: *prop_cast::<bool>(properties, "Powered")?,
-            advertises,
-        })
-    }
-
-    /// Its name, such as `hci0`.
-    pub(crate) fn name(&self) -> &str {
-        name(&self.path)
-    }
-}
-
-/// Why the adapter at `path` is off.
-fn off(path: &Path<'static>) -> RadioError {
-    surroundings::why_off(std::path::Path::new(surroundings::CLASS), name(path))
-}
-
-/// What the adapter at `path` is called.
-fn name<'a>(path: &'a Path<'static>) -> &'a str {
-    path.rsplit('/').next().unwrap_or_default()
-}
-
-/// Picks the adapter `wanted` by name or address, else the first that is switched on.
-pub(crate) fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
-    let Some(wanted) = wanted else {
-        let powered = adapters.iter().find(|adapter| adapter.powered);
-        return match (powered, adapters.first()) {
-            (Some(adapter), _) => Ok(adapter.clone()),
-            (None, Some(first)) => Err(off(&first.path)),
-            (None, None) => Err(RadioError::NoAdapter),
-        };
-    };
-    let chosen = adapters
-        .iter()
-        .find(|adapter| adapter.name() == wanted || adapter.address.eq_ignore_ascii_case(wanted));
-    match chosen {
-        Some(adapter) if adapter.powered => Ok(adapter.clone()),
-        Some(adapter) => Err(off(&adapter.path)),
-        None if adapters.is_empty() => Err(RadioError::NoAdapter),
-        None => {
-            let found: Vec<_> = adapters.iter().map(Adapter::name).collect();
-            Err(RadioError::AdapterNotFound {
-                wanted: wanted.to_owned(),
-                found: found.join(", "),
-            })
-        }
     }
 }
 
@@ -407,39 +354,5 @@ mod tests {
             meaning("org.bluez.Error.Failed", ""),
             RadioError::System(text) if text == "org.bluez.Error.Failed"
         ));
-    }
-
-    fn adapter(name: &str, address: &str, powered: bool) -> Adapter {
-        Adapter {
-            path: format!("/org/bluez/{name}").into(),
-            address: address.to_owned(),
-            powered,
-            advertises: true,
-        }
-    }
-
-    #[test]
-    fn adapters_by_name_and_address() {
-        let both = [
-            adapter("hci0", "00:00:5E:00:53:00", false),
-            adapter("hci1", "00:00:5E:00:53:AF", true),
-        ];
-        for wanted in [None, Some("hci1"), Some("00:00:5e:00:53:af")] {
-            assert_eq!(choose(&both, wanted).unwrap().name(), "hci1");
-        }
-        assert!(matches!(
-            choose(&both, Some("hci0")),
-            Err(RadioError::AdapterOff)
-        ));
-        let missing = choose(&both, Some("hci2")).unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "no Bluetooth adapter named hci2; there is hci0, hci1"
-        );
-        assert!(matches!(
-            choose(&both[..1], None),
-            Err(RadioError::AdapterOff)
-        ));
-        assert!(matches!(choose(&[], None), Err(RadioError::NoAdapter)));
     }
 }

@@ -138,6 +138,7 @@ impl Drain {
         mut presence: Presence,
         mut orders: mpsc::Receiver<Order>,
     ) {
+        let power = self.power.clone();
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
@@ -149,6 +150,7 @@ impl Drain {
                     None => return self.report(AdapterState::Gone),
                 },
                 Some(done) = self.errands.next() => self.done(done),
+                () = power.hears_less() => self.begin_anew(),
                 here = presence.changed() => {
                     if self.power.is_lost() {
                         return self.report(AdapterState::Gone);
@@ -388,11 +390,13 @@ impl Drain {
 
     fn restart(&mut self, number: u64) {
         // A scan that has been begun since has a time of its own, and what is under way begins it anew.
-        if number == self.scan_number
-            && self.join.is_some()
-            && self.state == AdapterState::Ready
-            && self.resuming == Resuming::No
-        {
+        if number == self.scan_number && self.resuming == Resuming::No {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        if self.join.is_some() && self.state == AdapterState::Ready {
             self.resume();
         }
     }

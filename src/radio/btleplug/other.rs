@@ -33,6 +33,10 @@ impl Power {
 
     pub(super) async fn hear_no_more(&self) {}
 
+    pub(super) async fn hears_less(&self) {
+        std::future::pending().await
+    }
+
     /// The system's own service does not go away.
     pub(super) fn is_lost(&self) -> bool {
         false

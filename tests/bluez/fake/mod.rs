@@ -71,6 +71,7 @@ struct Adapter {
     discovering: HashSet<String>,
 }
 
+#[derive(Default)]
 struct World {
     adapters: Vec<Adapter>,
     broadcasts: Vec<Broadcast>,
@@ -84,6 +85,10 @@ struct World {
     strict: bool,
     /// The patterns of each client's monitor; `None` without `--experimental`.
     monitors: Option<HashMap<String, Vec<Pattern>>>,
+    /// Monitors asked for, taken or not.
+    monitors_asked: u32,
+    /// The object of the last one taken, and whose it is.
+    last_monitor: Option<(String, Path<'static>)>,
 }
 
 impl World {
@@ -96,6 +101,15 @@ impl World {
         if let Some(monitors) = &mut self.monitors {
             monitors.remove(client);
         }
+    }
+
+    /// Tells the last monitor's client that it has been let go of.
+    fn release_monitor(&mut self, connection: &SyncConnection) {
+        let (owner, object) = self.last_monitor.take().unwrap();
+        let interface = "org.bluez.AdvertisementMonitor1";
+        let release = Message::new_method_call(owner, object, interface, "Release").unwrap();
+        // It fails also if only the connection's task was woken already, to send what is queued.
+        let _ = connection.send(release);
     }
 
     /// Whether the controller scans: for a client, or for a monitor.
@@ -130,14 +144,8 @@ impl Fake {
             dbus_tokio::connection::from_channel::<SyncConnection>(channel).unwrap();
         tokio::spawn(io);
         let world = Arc::new(Mutex::new(World {
-            adapters: Vec::new(),
-            broadcasts: Vec::new(),
-            addresses: 0,
             rssi_dbm: -63,
-            refusals: 0,
-            scans: 0,
-            strict: false,
-            monitors: None,
+            ..World::default()
         }));
 
         let mut objects = Crossroads::new();
@@ -219,6 +227,18 @@ impl Fake {
         let world = self.world.lock().unwrap();
         let monitors = world.monitors.iter().flat_map(HashMap::values);
         monitors.flatten().cloned().collect()
+    }
+
+    /// How often a monitor has been asked for.
+    pub(crate) fn monitors_asked(&self) -> u32 {
+        self.world.lock().unwrap().monitors_asked
+    }
+
+    /// It lets go of all monitors, as of one that the kernel does not take.
+    pub(crate) fn release_monitors(&self) {
+        let mut world = self.world.lock().unwrap();
+        world.monitors.as_mut().unwrap().clear();
+        world.release_monitor(&self.connection);
     }
 
     /// How many scans have been begun.
