@@ -5,6 +5,7 @@
 
 mod adapter;
 mod bus;
+mod following;
 mod monitor;
 mod payload;
 mod surroundings;
@@ -19,6 +20,7 @@ use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
 pub(super) use self::adapter::{Adapter, choose};
 use self::bus::{ADVERTISING, radio_error};
 pub(super) use self::bus::{Bus, Presence};
+pub(super) use self::following::{FollowingScanner, Place};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 use super::btleplug::Pauses;
@@ -58,7 +60,7 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 /// [`stop`](Advertiser::stop), the advertiser leaves the bus, whereupon BlueZ ends the
 /// advertisement; only `stop` waits for that.
 pub struct BluezAdvertiser {
-    adapter: Path<'static>,
+    place: Place,
     /// Of the scan on the same adapter, if that is ours.
     pauses: Option<Pauses>,
     /// Whether the controller has refused to begin during a scan, and begun in a pause.
@@ -83,12 +85,12 @@ impl BluezAdvertiser {
                 why: "the Bluetooth adapter cannot advertise",
             });
         }
-        Ok(Self::on(&adapter))
+        Ok(Self::at(Place::at(&adapter)))
     }
 
-    pub(super) fn on(adapter: &Adapter) -> Self {
+    fn at(place: Place) -> Self {
         Self {
-            adapter: adapter.path.clone(),
+            place,
             pauses: None,
             needs_pauses: false,
             session: None,
@@ -97,10 +99,10 @@ impl BluezAdvertiser {
     }
 
     /// Advertises where a scanner of ours scans, which is asked for `pauses`.
-    pub(super) fn beside(pauses: Pauses, adapter: &Adapter) -> Self {
+    pub(super) fn beside(pauses: Pauses, place: Place) -> Self {
         Self {
             pauses: Some(pauses),
-            ..Self::on(adapter)
+            ..Self::at(place)
         }
     }
 
@@ -138,8 +140,9 @@ impl BluezAdvertiser {
     async fn register(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
         self.objects += 1;
         let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
-        let adapter = self.adapter.clone();
+        let place = self.place.clone();
         let session = self.session().await?;
+        let adapter = place.path_on(&session.bus).await?;
         // An adapter that is off takes the advertisement and says nothing, to advertise it once on.
         session.bus.require_powered(&adapter).await?;
         match session.register(&adapter, object, broadcast).await {
@@ -165,7 +168,7 @@ impl BluezAdvertiser {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        let ended = session.unregister(&self.adapter).await;
+        let ended = session.unregister().await;
         if ended.is_err() {
             self.disconnect().await;
         }
@@ -216,7 +219,7 @@ impl Advertiser for BluezAdvertiser {
 impl std::fmt::Debug for BluezAdvertiser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BluezAdvertiser")
-            .field("adapter", &&*self.adapter)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -256,8 +259,8 @@ struct Session {
     bus: Bus,
     objects: Arc<Mutex<Crossroads>>,
     interface: IfaceToken<Broadcast>,
-    /// What is registered, or may be.
-    current: Option<Path<'static>>,
+    /// What is registered, or may be, and on which adapter.
+    current: Option<(Path<'static>, Path<'static>)>,
 }
 
 impl Session {
@@ -285,7 +288,7 @@ impl Session {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(object.clone(), &[self.interface], broadcast);
         // Noted before the call: if the caller gives up waiting, it is unregistered all the same.
-        self.current = Some(object.clone());
+        self.current = Some((object.clone(), adapter.clone()));
         let options = PropMap::new();
         let method = "RegisterAdvertisement";
         self.bus
@@ -296,14 +299,14 @@ impl Session {
         Ok(self.bus.heeds_intervals(adapter).await)
     }
 
-    async fn unregister(&mut self, adapter: &Path<'static>) -> Result<(), RadioError> {
-        let Some(object) = self.current.clone() else {
+    async fn unregister(&mut self) -> Result<(), RadioError> {
+        let Some((object, adapter)) = self.current.clone() else {
             return Ok(());
         };
         let answer = self
             .bus
             .call::<()>(
-                adapter,
+                &adapter,
                 ADVERTISING,
                 "UnregisterAdvertisement",
                 (object.clone(),),

@@ -49,37 +49,33 @@ impl BtleplugScanner {
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let session = Session::open(options, AdapterState::Ready).await?;
-        Ok(Self::with(session, options.clone()))
-    }
-
-    fn with(session: Session, options: SystemOptions) -> Self {
-        Self {
-            options,
-            #[cfg(target_os = "linux")]
-            pauses: Pauses::of(&session.orders),
+        Ok(Self {
             session,
+            options: options.clone(),
+            #[cfg(target_os = "linux")]
+            pauses: Pauses::default(),
             listening: false,
-        }
+        })
     }
 
-    /// Scans with `adapter`, of which `bus` tells.
+    /// Scans with `adapter`, of which `bus` tells; whoever has `pauses` can ask for one.
     #[cfg(target_os = "linux")]
     pub(super) async fn on(
         bus: super::bluez::Bus,
         adapter: &super::bluez::Adapter,
+        pauses: Pauses,
     ) -> Result<Self, RadioError> {
         let session = Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?;
-        let options = SystemOptions {
-            adapter: Some(adapter.name().to_owned()),
-            ..SystemOptions::default()
-        };
-        Ok(Self::with(session, options))
-    }
-
-    /// By which another part of the radio has the scan pause.
-    #[cfg(target_os = "linux")]
-    pub(super) fn pauses(&self) -> Pauses {
-        self.pauses.clone()
+        pauses.ask(&session.orders);
+        Ok(Self {
+            session,
+            options: SystemOptions {
+                adapter: Some(adapter.name().to_owned()),
+                ..SystemOptions::default()
+            },
+            pauses,
+            listening: false,
+        })
     }
 }
 

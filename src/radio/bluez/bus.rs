@@ -20,7 +20,9 @@ use super::adapter::{Adapter, off};
 
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const DBUS: &str = "org.freedesktop.DBus";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
 /// on an emulated machine under load; a controller that has hung answers never.
@@ -178,22 +180,19 @@ impl Bus {
 
     /// Follows whether `bluetoothd` is there.
     pub(super) async fn follow_owner(&self) -> Result<(), RadioError> {
-        let rule = "type='signal',sender='org.freedesktop.DBus',\
-                    interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'";
-        let added = self.connection.add_match_no_cb(rule).await;
-        added.map_err(radio_error)?;
         let (here, changes) = (Arc::clone(&self.here), Arc::clone(&self.changes));
-        self.connection.start_receive(
-            MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged"),
-            Box::new(move |message, _| {
+        self.on_signal(
+            DBUS,
+            "NameOwnerChanged",
+            "arg0='org.bluez'",
+            move |message| {
                 if let (Some(BLUEZ), _, Some(owner)) = message.get3::<&str, &str, &str>() {
                     changes.fetch_add(1, Ordering::Relaxed);
                     here.send_replace(!owner.is_empty());
                 }
-                true
-            }),
-        );
-        Ok(())
+            },
+        )
+        .await
     }
 
     async fn follow_adapter(
@@ -203,24 +202,40 @@ impl Bus {
         becomes: bool,
         concerns: fn(&Message) -> bool,
     ) -> Result<(), RadioError> {
-        const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
         // The bus itself sorts out the signals of every device that is found.
+        let further = format!("arg0path='{path}'");
+        let (path, here) = (path.clone(), Arc::clone(&self.here));
+        let changes = Arc::clone(&self.changes);
+        self.on_signal(OBJECTS, member, &further, move |message| {
+            let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
+            // An adapter gains and loses other interfaces while it is there.
+            if at_path && concerns(message) {
+                changes.fetch_add(1, Ordering::Relaxed);
+                here.send_replace(becomes);
+            }
+        })
+        .await
+    }
+
+    /// Hands on every signal `member` of `interface`, from the bus or from BlueZ, that passes the rule
+    /// `further`, and perhaps some that do not. There is one receiver for each member.
+    pub(super) async fn on_signal(
+        &self,
+        interface: &'static str,
+        member: &'static str,
+        further: &str,
+        receiver: impl Fn(&Message) + Send + 'static,
+    ) -> Result<(), RadioError> {
+        let sender = if interface == DBUS { DBUS } else { BLUEZ };
         let rule = format!(
-            "type='signal',sender='{BLUEZ}',interface='{OBJECTS}',member='{member}',arg0path='{path}'"
+            "type='signal',sender='{sender}',interface='{interface}',member='{member}',{further}"
         );
         let added = self.connection.add_match_no_cb(&rule).await;
         added.map_err(radio_error)?;
-        let (path, here) = (path.clone(), Arc::clone(&self.here));
-        let changes = Arc::clone(&self.changes);
         self.connection.start_receive(
-            MatchRule::new_signal(OBJECTS, member),
+            MatchRule::new_signal(interface, member),
             Box::new(move |message, _| {
-                let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
-                // An adapter gains and loses other interfaces while it is there.
-                if at_path && concerns(&message) {
-                    changes.fetch_add(1, Ordering::Relaxed);
-                    here.send_replace(becomes);
-                }
+                receiver(&message);
                 true
             }),
         );

@@ -64,7 +64,9 @@ pub(super) async fn open(
         let address = adapter.adapter_address().await.ok().flatten();
         if is_wanted(options.adapter.as_deref(), &name, address) {
             let power = Power(adapter.clone());
-            power.require_on().await?;
+            if !options.wait {
+                power.require_on().await?;
+            }
             return Ok((adapter, power, Presence));
         }
         found.push(name);

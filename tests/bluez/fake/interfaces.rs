@@ -52,8 +52,11 @@ pub(super) fn adapter1(b: &mut IfaceBuilder<usize>, world: &Shared<World>) {
         (),
         |_, _, _: (PropMap,)| Ok(()),
     );
-    b.property("Address")
-        .get(|_, index| Ok(format!("00:00:5E:00:53:{index:02X}")));
+    let shared = Arc::clone(world);
+    b.property("Address").get(move |_, index| {
+        let number = shared.lock().unwrap().adapters[*index].number;
+        Ok(format!("00:00:5E:00:53:{number:02X}"))
+    });
     b.property("AddressType")
         .get(|_, _| Ok("public".to_owned()));
     b.property("Name")

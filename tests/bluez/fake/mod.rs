@@ -66,6 +66,8 @@ struct Device {
 
 #[derive(Default)]
 struct Adapter {
+    /// The end of its address.
+    number: usize,
     powered: bool,
     /// Who scans.
     discovering: HashSet<String>,
@@ -301,7 +303,17 @@ impl Fake {
 
     /// Somebody plugs an adapter in, and it is switched on.
     pub(crate) fn plug(&self, index: usize) {
-        self.world.lock().unwrap().adapters[index].powered = true;
+        self.plug_as(index, index);
+    }
+
+    /// The same with that of another index, which keeps its address.
+    pub(crate) fn plug_as(&self, index: usize, number: usize) {
+        let adapter = Adapter {
+            number,
+            powered: true,
+            ..Adapter::default()
+        };
+        self.world.lock().unwrap().adapters[index] = adapter;
         let mut objects = self.objects.lock().unwrap();
         objects.insert(path(index), &self.adapter_interfaces, index);
     }
