@@ -107,7 +107,7 @@ impl BluezAdvertiser {
     }
 
     /// Puts `broadcast` in place of what is advertised.
-    async fn replace(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn replace(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
         // steps, whereas a change is a signal that it may refuse without a word, the old identifier
         // staying on the air. Besides, the kernel gives a legacy controller changed data before it
@@ -126,7 +126,7 @@ impl BluezAdvertiser {
     }
 
     /// The same while our own scan pauses.
-    async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         let paused = match &self.pauses {
             Some(pauses) => pauses.pause().await,
             None => None,
@@ -136,8 +136,7 @@ impl BluezAdvertiser {
         replaced
     }
 
-    /// Tells whether BlueZ heeds the interval.
-    async fn register(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn register(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         self.objects += 1;
         let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
         let place = self.place.clone();
@@ -201,12 +200,12 @@ impl Advertiser for BluezAdvertiser {
         if !self.needs_pauses {
             match self.replace(broadcast.clone()).await {
                 Err(RadioError::ScanInTheWay) if self.pauses.is_some() => {}
-                replaced => return replaced.map(advertised),
+                replaced => return replaced,
             }
         }
         let replaced = self.replace_in_pause(broadcast).await;
         self.needs_pauses |= replaced.is_ok();
-        replaced.map(advertised)
+        replaced
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -259,6 +258,8 @@ struct Session {
     bus: Bus,
     objects: Arc<Mutex<Crossroads>>,
     interface: IfaceToken<Broadcast>,
+    /// What BlueZ makes of advertisements, and since which of its changes.
+    manner: Option<(u64, Advertised)>,
     /// What is registered, or may be, and on which adapter.
     current: Option<(Path<'static>, Path<'static>)>,
 }
@@ -266,6 +267,7 @@ struct Session {
 impl Session {
     async fn open() -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
+        bus.follow_owner().await?;
         let mut objects = Crossroads::new();
         let interface = objects.register("org.bluez.LEAdvertisement1", describe);
         let objects = bus.serve(objects);
@@ -273,6 +275,7 @@ impl Session {
             bus,
             objects,
             interface,
+            manner: None,
             current: None,
         })
     }
@@ -282,7 +285,7 @@ impl Session {
         adapter: &Path<'static>,
         object: Path<'static>,
         broadcast: Broadcast,
-    ) -> Result<bool, RadioError> {
+    ) -> Result<Advertised, RadioError> {
         self.objects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -295,8 +298,19 @@ impl Session {
             .call::<()>(adapter, ADVERTISING, method, (object, options))
             .await
             .map_err(radio_error)?;
-        // Asked each time: `bluetoothd` may have been started anew meanwhile.
-        Ok(self.bus.heeds_intervals(adapter).await)
+        Ok(self.manner(adapter).await)
+    }
+
+    /// What BlueZ makes of advertisements. It is the same for as long as `bluetoothd` runs.
+    async fn manner(&mut self, adapter: &Path<'static>) -> Advertised {
+        let changes = self.bus.changes();
+        match &self.manner {
+            Some((since, manner)) if *since == changes => manner.clone(),
+            _ => {
+                let manner = advertised(self.bus.heeds_intervals(adapter).await);
+                self.manner.insert((changes, manner)).1.clone()
+            }
+        }
     }
 
     async fn unregister(&mut self) -> Result<(), RadioError> {

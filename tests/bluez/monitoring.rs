@@ -116,7 +116,9 @@ fn an_interval_that_is_not_heeded_is_told() {
         // The machine's main.conf may have a caveat of its own.
         let is_slow = |caveat: &Caveat| matches!(caveat, Caveat::SlowInterval { .. });
         assert!(slow.caveats.iter().any(is_slow));
+        bluez.vanish().await;
         bluez.be_experimental();
+        bluez.appear().await;
         let fast = mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
         assert_eq!(fast.interval, Some(Duration::from_millis(270)));
         assert!(!fast.caveats.iter().any(is_slow));
