@@ -1,5 +1,6 @@
 //! Scanning with btleplug, on every system it knows.
 
+mod calls;
 mod drain;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]

@@ -4,17 +4,16 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use ::btleplug::api::{
-    Central, CentralEvent, CentralState, Peripheral, PeripheralProperties, ScanFilter,
-};
+use ::btleplug::api::{Central, CentralEvent, CentralState, PeripheralProperties};
 use ::btleplug::platform::{Adapter, PeripheralId};
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::absence;
+use super::calls::{begin, read};
 use super::os::{self, Power, Presence};
 use super::pause::Pause;
-use super::{absence, explain};
 use crate::radio::join::Join;
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink, ScanMode};
 
@@ -412,30 +411,4 @@ impl Drain {
             Done::Forgotten => {}
         }
     }
-}
-
-/// Begins a scan, if there is to be one and the adapter is on.
-async fn begin(
-    adapter: &Adapter,
-    power: &Power,
-    filter: Option<Filter>,
-) -> Result<Option<ScanMode>, RadioError> {
-    // btleplug would switch the adapter on, against its owner's will.
-    power.require_on().await?;
-    let Some(filter) = filter else {
-        return Ok(None);
-    };
-    // Before the old scan ends, so as not to be deaf for longer.
-    let mode = power.hear_more(&filter).await;
-    // What may be left of an old scan would be in the new one's way.
-    let _ = adapter.stop_scan().await;
-    match adapter.start_scan(ScanFilter::default()).await {
-        Ok(()) => Ok(Some(mode)),
-        Err(error) => Err(explain(power, error).await),
-    }
-}
-
-async fn read(adapter: &Adapter, id: &PeripheralId) -> Option<PeripheralProperties> {
-    let peripheral = adapter.peripheral(id).await.ok()?;
-    peripheral.properties().await.ok().flatten()
 }
