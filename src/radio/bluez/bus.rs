@@ -22,6 +22,8 @@ pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
 pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
 pub(super) const DBUS: &str = "org.freedesktop.DBus";
+/// systemd's login manager, and elogind (org.freedesktop.login1(5)).
+const LOGIN: &str = "org.freedesktop.login1.Manager";
 pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
@@ -152,7 +154,7 @@ impl Bus {
     }
 
     /// Follows whether the adapter at `path` is there: `bluetoothd` may stop, an adapter be unplugged,
-    /// the bus itself go. btleplug reports none of these.
+    /// the machine go to sleep, the bus itself go. btleplug reports none of these.
     pub(crate) async fn follow(&self, path: &Path<'static>) -> Result<Presence, RadioError> {
         self.follow_owner().await?;
         self.follow_adapter(path, "InterfacesAdded", true, |message| {
@@ -169,7 +171,22 @@ impl Bus {
                 .is_some_and(|interfaces| interfaces.iter().any(|name| name == ADAPTER))
         })
         .await?;
+        self.follow_sleep().await?;
         Ok(Presence(self.here.subscribe()))
+    }
+
+    /// A machine that sleeps has no adapter. The kernel lets the controller rest by itself, and takes
+    /// up after it what went on before, an identifier of long ago too, until it is replaced.
+    async fn follow_sleep(&self) -> Result<(), RadioError> {
+        let (here, changes) = (Arc::clone(&self.here), Arc::clone(&self.changes));
+        let path = "path='/org/freedesktop/login1'";
+        self.on_signal(LOGIN, "PrepareForSleep", path, move |message| {
+            if let Some(sleeps) = message.get1::<bool>() {
+                changes.fetch_add(1, Ordering::Relaxed);
+                here.send_replace(!sleeps);
+            }
+        })
+        .await
     }
 
     /// Counts how often `bluetoothd` and the adapter that is followed have come and gone: what they
@@ -217,7 +234,7 @@ impl Bus {
         .await
     }
 
-    /// Hands on every signal `member` of `interface`, from the bus or from BlueZ, that passes the rule
+    /// Hands on every signal `member` of `interface`, of whoever speaks it here, that passes the rule
     /// `further`, and perhaps some that do not. There is one receiver for each member.
     pub(super) async fn on_signal(
         &self,
@@ -226,7 +243,11 @@ impl Bus {
         further: &str,
         receiver: impl Fn(&Message) + Send + 'static,
     ) -> Result<(), RadioError> {
-        let sender = if interface == DBUS { DBUS } else { BLUEZ };
+        let sender = match interface {
+            DBUS => DBUS,
+            LOGIN => "org.freedesktop.login1",
+            _ => BLUEZ,
+        };
         let rule = format!(
             "type='signal',sender='{sender}',interface='{interface}',member='{member}',{further}"
         );

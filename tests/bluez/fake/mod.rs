@@ -291,6 +291,18 @@ impl Fake {
         name.await.unwrap();
     }
 
+    /// The machine goes to sleep, or has woken up, as its login manager says.
+    pub(crate) async fn sleep(&self, sleeps: bool) {
+        let name = "org.freedesktop.login1";
+        let owned = self.connection.request_name(name, false, true, true);
+        owned.await.unwrap();
+        let path = "/org/freedesktop/login1";
+        let interface = "org.freedesktop.login1.Manager";
+        let signal = Message::new_signal(path, interface, "PrepareForSleep");
+        // It fails also if only the connection's task was woken already, to send what is queued.
+        let _ = self.connection.send(signal.unwrap().append1(sleeps));
+    }
+
     /// Somebody pulls an adapter out.
     pub(crate) fn unplug(&self, index: usize) {
         self.objects.lock().unwrap().remove::<usize>(&path(index));
