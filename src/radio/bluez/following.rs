@@ -80,7 +80,25 @@ pub(crate) struct FollowingScanner {
     pauses: Pauses,
     scanner: Option<(Path<'static>, BtleplugScanner)>,
     listener: Listener,
-    search: Option<JoinHandle<()>>,
+    search: Option<Search>,
+}
+
+/// A search that goes on, and the bus on which it does.
+struct Search {
+    bus: Arc<Bus>,
+    task: JoinHandle<()>,
+}
+
+impl Search {
+    fn goes_on(&self) -> bool {
+        !self.task.is_finished() && !self.bus.is_lost()
+    }
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl FollowingScanner {
@@ -116,12 +134,12 @@ impl FollowingScanner {
     }
 
     async fn search_if_sought(&mut self) -> Result<(), RadioError> {
-        let searches = self.search.as_ref().is_some_and(|task| !task.is_finished());
-        if self.place.is_sought() && !searches {
-            let bus = Bus::open().await?;
+        if self.place.is_sought() && !self.search.as_ref().is_some_and(Search::goes_on) {
+            let bus = Arc::new(Bus::open().await?);
             let changed = changes(&bus).await?;
             let (place, listener) = (self.place.clone(), Arc::clone(&self.listener));
-            self.search = Some(tokio::spawn(search(bus, changed, place, listener)));
+            let task = tokio::spawn(search(Arc::clone(&bus), changed, place, listener));
+            self.search = Some(Search { bus, task });
         }
         Ok(())
     }
@@ -184,7 +202,7 @@ async fn changes(bus: &Bus) -> Result<Arc<Notify>, RadioError> {
 }
 
 /// Tells the listener when the adapter is where it was not before.
-async fn search(bus: Bus, changed: Arc<Notify>, place: Place, listener: Listener) {
+async fn search(bus: Arc<Bus>, changed: Arc<Notify>, place: Place, listener: Listener) {
     let mut known = place.path();
     // It may have come before anybody followed.
     changed.notify_one();
@@ -217,14 +235,6 @@ impl Scanner for FollowingScanner {
         match &mut self.scanner {
             Some((_, scanner)) => scanner.stop().await,
             None => Ok(()),
-        }
-    }
-}
-
-impl Drop for FollowingScanner {
-    fn drop(&mut self) {
-        if let Some(search) = &self.search {
-            search.abort();
         }
     }
 }
