@@ -61,8 +61,9 @@ impl Side {
         let in_time = tokio::time::timeout(DEADLINE, reached).await;
         assert!(
             in_time.is_ok(),
-            "still waiting: {what}; {}",
-            self.tracer.health()
+            "still waiting: {what}; {} {:?}",
+            self.tracer.health(),
+            self.tracer.health().counters
         );
     }
 
