@@ -12,6 +12,8 @@
 mod failures;
 #[path = "bluez/fake/mod.rs"]
 mod fake;
+#[path = "bluez/forging.rs"]
+mod forging;
 #[path = "bluez/latency.rs"]
 mod latency;
 #[path = "bluez/monitoring.rs"]

@@ -31,6 +31,11 @@ impl Engine {
                 }
                 return;
             }
+            AdapterState::Refused => {
+                let reason = "the system's Bluetooth refuses to scan: restart it if that lasts";
+                self.scan_result(now, Err(reason.to_owned()));
+                return self.scan.wait_long(now.monotonic);
+            }
             AdapterState::Off => "the Bluetooth adapter is off: switch it on",
             AdapterState::Gone => "the Bluetooth adapter or its service has gone",
         };

@@ -44,6 +44,10 @@ const CONNECTABLE: &str = "peripheral";
 /// that BlueZ ends only what has been left alone.
 const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 
+/// How long a scan may take to pause. Chosen: it does in a tenth of a second, and what was advertised has
+/// ended meanwhile.
+const PAUSE_WITHIN: Duration = Duration::from_secs(3);
+
 /// Advertises through BlueZ, non-connectable (`Type = "broadcast"`).
 ///
 /// The kernel gives every broadcast a non-resolvable private address of its own, fresh with each
@@ -128,11 +132,14 @@ impl BluezAdvertiser {
 
     /// The same while our own scan pauses.
     async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
+        // Whatever comes of it, the old frame ends now.
+        let _ = self.end().await;
         let paused = match &self.pauses {
-            Some(pauses) => pauses.pause().await,
-            None => None,
+            Some(pauses) => tokio::time::timeout(PAUSE_WITHIN, pauses.pause()).await,
+            None => Ok(None),
         };
         let replaced = self.replace(broadcast).await;
+        self.needs_pauses |= replaced.is_ok() && matches!(paused, Ok(Some(_)));
         drop(paused);
         replaced
     }
@@ -156,7 +163,11 @@ impl BluezAdvertiser {
     async fn session(&mut self) -> Result<&mut Session, RadioError> {
         let session = match self.session.take() {
             Some(session) if !session.bus.is_lost() => session,
-            _ => Session::open().await?,
+            _ => {
+                // It may be another controller by now.
+                self.needs_pauses = false;
+                Session::open().await?
+            }
         };
         Ok(self.session.insert(session))
     }
@@ -205,9 +216,7 @@ impl Advertiser for BluezAdvertiser {
                 replaced => return replaced,
             }
         }
-        let replaced = self.replace_in_pause(broadcast).await;
-        self.needs_pauses |= replaced.is_ok();
-        replaced
+        self.replace_in_pause(broadcast).await
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {

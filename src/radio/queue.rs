@@ -72,6 +72,8 @@ pub enum AdapterState {
     Off,
     /// Unplugged, or its driver or daemon has gone.
     Gone,
+    /// There and on, but its system refuses to scan with it; advertising may work.
+    Refused,
 }
 
 /// Where a scanner puts what it hears. It never blocks; frames that do not fit are dropped and

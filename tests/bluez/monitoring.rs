@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use truyvet::radio::bluez::BluezAdvertiser;
-use truyvet::radio::{Advertiser, Caveat, RadioEvent, ScanMode, Scanner};
+use truyvet::radio::{AdapterState, Advertiser, Caveat, RadioEvent, ScanMode, Scanner};
 
 use super::{Ears, SLOT, gaen_frame, on, with_bluez};
 
@@ -104,6 +104,17 @@ fn else_the_scan_is_begun_anew_again_and_again() {
             tokio::task::yield_now().await;
         }
         ears.scanner.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_scan_refused_for_seconds_is_told_until_it_is_taken_up_again() {
+    with_bluez(1, async |bluez| {
+        let mut ears = Ears::open("hci0").await;
+        bluez.refuse_scans(u32::MAX);
+        assert_eq!(ears.state().await, AdapterState::Refused);
+        bluez.refuse_scans(0);
+        assert_eq!(ears.state().await, AdapterState::Ready);
     });
 }
 

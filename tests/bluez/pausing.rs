@@ -74,6 +74,27 @@ async fn rotates() {
 }
 
 #[test]
+fn a_scan_that_is_refused_does_not_keep_identifiers_from_changing() {
+    with_bluez(1, async |bluez| {
+        bluez.be_strict();
+        let directory = tempfile::tempdir().unwrap();
+        let tracer = start(&directory).await;
+        let mut events = tracer.events();
+        let mut rotations = 0;
+        while rotations < 2 * ROTATIONS {
+            match events.next().await.unwrap() {
+                Event::Rotated { .. } => rotations += 1,
+                _ => continue,
+            }
+            if rotations == ROTATIONS {
+                bluez.refuse_scans(u32::MAX);
+            }
+        }
+        tracer.stop().await.unwrap();
+    });
+}
+
+#[test]
 fn another_programs_scan_is_named() {
     with_bluez(1, async |bluez| {
         let stack = Stack::open();

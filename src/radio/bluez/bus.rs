@@ -262,7 +262,11 @@ impl Bus {
         self.connection.start_receive(
             MatchRule::new_signal(interface, member),
             Box::new(move |message, _| {
-                receiver(&message);
+                // What is addressed to us passed no rule: anybody on the bus may send it. What comes from
+                // these services is for everybody.
+                if message.destination().is_none() {
+                    receiver(&message);
+                }
                 true
             }),
         );

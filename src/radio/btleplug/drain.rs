@@ -20,6 +20,10 @@ use uuid::Uuid;
 /// ten seconds, of which nobody is told. Chosen: short beside those, and each try costs little.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// A scan refused so often, two seconds long, is told. Chosen: one that is only begun anew may find the
+/// system busy for a moment.
+const REFUSALS_UNTOLD: u32 = 4;
+
 /// A scan that is begun anew is deaf meanwhile: for at most one part in so many of the time. Chosen: less
 /// than is lost of frames anyway.
 const HEARING_PER_DEAFNESS: u32 = 50;
@@ -94,6 +98,8 @@ pub(super) struct Drain {
     answer: Option<oneshot::Sender<Result<(), RadioError>>>,
     errands: FuturesUnordered<Errand>,
     resuming: Resuming,
+    /// Tries to scan since one succeeded.
+    refusals: u32,
     /// A pause that waits until the scan has been resumed.
     pause: Option<Pause>,
     /// What the last sink was told.
@@ -113,6 +119,7 @@ impl Drain {
             answer: None,
             errands: FuturesUnordered::new(),
             resuming: Resuming::No,
+            refusals: 0,
             pause: None,
             mode: None,
             scan_number: 0,
@@ -298,9 +305,10 @@ impl Drain {
             Err(error) => absence(error),
         };
         if let Some(state) = state {
+            self.refusals = 0;
             self.report(state);
         } else if self.answer.is_none() || self.state != AdapterState::Ready {
-            self.resume_after(RETRY);
+            self.refused();
         } else {
             // Nothing has changed that would make another try succeed: that is for whoever asked.
             self.join = None;
@@ -311,6 +319,17 @@ impl Drain {
         }
         if let Some(pause) = self.pause.take() {
             self.pause(pause);
+        }
+    }
+
+    /// Tries again, after whoever waits for a pause: nobody scans now.
+    fn refused(&mut self) {
+        self.refusals += 1;
+        if self.refusals >= REFUSALS_UNTOLD {
+            self.report(AdapterState::Refused);
+        }
+        if self.pause.is_none() {
+            self.resume_after(RETRY);
         }
     }
 
