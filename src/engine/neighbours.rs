@@ -155,8 +155,11 @@ impl Neighbours {
             let Some(neighbour) = self.known.get_mut(&key) else {
                 continue;
             };
-            neighbour.close(key, out);
-            if now.saturating_sub(neighbour.last_heard) >= self.gone_after {
+            let gone = now.saturating_sub(neighbour.last_heard) >= self.gone_after;
+            if gone || neighbour.is_due(now) {
+                neighbour.close(key, out);
+            }
+            if gone {
                 out.events.push(neighbour.left());
                 self.known.remove(&key);
             } else {
@@ -234,6 +237,13 @@ impl Neighbour {
         if let Some(rssi) = frame.rssi {
             open.rssi = Some(RssiSum::with(open.rssi, rssi));
         }
+    }
+
+    /// Whether the open sighting is to be closed by time. One that a frame has only just begun, in place of
+    /// a full one, goes on to the next look.
+    fn is_due(&self, now: Duration) -> bool {
+        let begun = self.open.as_ref().map(|open| open.opened);
+        begun.is_some_and(|begun| now.saturating_sub(begun) >= SPAN_MAX / 2)
     }
 
     fn close(&mut self, key: Key, out: &mut Outcome) {

@@ -37,6 +37,7 @@ impl DutyCycle {
                 return Err(InvalidSchedule {
                     field,
                     min: Self::SHORTEST,
+                    max: Self::LONGEST,
                     got,
                 });
             }
@@ -51,10 +52,15 @@ impl DutyCycle {
     ///
     /// [`InvalidSchedule`] for more than [`LONGEST`](Self::LONGEST), or if it is never off.
     pub fn jittered(self, jitter: Duration) -> Result<Self, InvalidSchedule> {
-        if jitter > Self::LONGEST || self.is_continuous() {
+        let (field, max) = match self.is_continuous() {
+            true => ("jitter, of a cycle that is never off,", Duration::ZERO),
+            false => ("jitter", Self::LONGEST),
+        };
+        if jitter > max {
             return Err(InvalidSchedule {
-                field: "jitter",
+                field,
                 min: Duration::ZERO,
+                max,
                 got: jitter,
             });
         }
@@ -147,15 +153,14 @@ const fn seconds(on: u64, off: u64, jitter: u64) -> DutyCycle {
 
 /// A schedule that no radio can follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "expected a {field} of {min:?} to {:?} in a cycle, got {got:?}",
-    DutyCycle::LONGEST
-)]
+#[error("expected a {field} of {min:?} to {max:?} in a cycle, got {got:?}")]
 pub struct InvalidSchedule {
     /// What is out of range.
     pub field: &'static str,
     /// The least there may be.
     pub min: Duration,
+    /// The most.
+    pub max: Duration,
     /// What was asked for.
     pub got: Duration,
 }

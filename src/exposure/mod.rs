@@ -140,10 +140,10 @@ impl fmt::Display for Exposure {
         }
         write!(
             f,
-            "; {} frames of {} identifiers in {} sightings",
-            self.frames(),
-            self.identifiers,
-            self.sightings.len()
+            "; {} of {} in {}",
+            Counted(self.frames(), "frame"),
+            Counted(self.identifiers as u64, "identifier"),
+            Counted(self.sightings.len() as u64, "sighting")
         )
     }
 }
@@ -159,4 +159,15 @@ fn minutes_text(minutes: u64) -> String {
 fn time_of_day(time: Timestamp) -> String {
     let minute = time.unix_seconds() % 86_400 / 60;
     format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// So many of something.
+struct Counted(u64, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, one) = self;
+        let plural = if *number == 1 { "" } else { "s" };
+        write!(f, "{number} {one}{plural}")
+    }
 }

@@ -35,8 +35,8 @@ pub enum LogError {
         /// Where the log is.
         directory: PathBuf,
     },
-    /// Another process writes to the log.
-    #[error("another process has the log in {} open: stop it first", directory.display())]
+    /// It is open already.
+    #[error("the log in {} is open already, here or in another process: close it first", directory.display())]
     InUse {
         /// Where the log is.
         directory: PathBuf,

@@ -155,3 +155,22 @@ fn stranger_key() -> truyvet::protocol::OwnKey {
     log.save_own_keys(other.own_keys()).unwrap();
     log.own_keys().unwrap().remove(0)
 }
+
+#[test]
+fn a_neighbours_growth_is_told_once_each_time() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    let mut frame = Advertisement::new();
+    frame.push_manufacturer_data(0x22B5, &[9; 12]).unwrap();
+    let mut grown = Vec::new();
+    // A frame comes at the very moment of each look, and before it.
+    for _ in 0..12 {
+        rig.clock.advance(s(10));
+        rig.engine.heard(rig.clock.now(), &frame, None);
+        rig.engine.tick(rig.clock.now());
+        grown.extend(rig.actions().into_iter().filter_map(|action| match action {
+            Action::Tell(Event::ContactGrowing { duration, .. }) => Some(duration.as_secs()),
+            _ => None,
+        }));
+    }
+    assert_eq!(grown, [30, 60, 90]);
+}
