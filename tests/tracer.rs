@@ -8,6 +8,8 @@
 
 #[path = "tracer/reading.rs"]
 mod reading;
+#[path = "tracer/witness.rs"]
+mod witness;
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -90,7 +90,7 @@ impl Shell {
         let (sink, frames) = RadioSink::new(Arc::clone(&clock), FRAMES_WAITING_MAX);
         let filter = Filter::of(protocols);
         let witness = radio.witness.take();
-        let witness = witness.map(|scanner| Witness::new(scanner, filter.clone(), &clock));
+        let witness = witness.map(|scanner| Witness::start(scanner, filter.clone(), &clock));
         let reads = radio.reader.take().map(Reads::with);
         Self {
             engine,
@@ -153,7 +153,6 @@ impl Shell {
             .next_deadline()
             .into_iter()
             .chain(self.retry_at)
-            .chain(self.witness.as_ref().and_then(Witness::due))
             .min();
         let clock = Arc::clone(&self.clock);
         let time = async {
@@ -236,9 +235,6 @@ impl Shell {
     }
 
     async fn carry_out(&mut self) {
-        if let Some(witness) = &mut self.witness {
-            witness.start_if_due().await;
-        }
         if self
             .retry_at
             .is_some_and(|at| at <= self.clock.now().monotonic)
@@ -415,7 +411,7 @@ impl Shell {
 
     /// At the end, what could not be done before is tried once more, and then told.
     async fn end(mut self) -> Result<Health, TracerError> {
-        if let Some(witness) = &mut self.witness {
+        if let Some(witness) = self.witness.take() {
             witness.stop().await;
         }
         if let Some(reads) = self.reads.take() {
