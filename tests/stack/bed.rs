@@ -204,8 +204,18 @@ pub(crate) fn signal(name: &str, process: u32) {
 
 /// The resident memory of a process in KiB.
 pub(crate) fn resident_kib(process: u32) -> u64 {
+    status_kib(process, "VmRSS:")
+}
+
+/// What a process has resident and of its own: without the pages of programs and libraries, which come
+/// with the first call of each function, and which the kernel takes back at will.
+pub(crate) fn anonymous_kib(process: u32) -> u64 {
+    status_kib(process, "RssAnon:")
+}
+
+fn status_kib(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with(name));
     let kib = line.unwrap().split_whitespace().nth(1).unwrap();
     kib.parse().unwrap()
 }
