@@ -7,7 +7,8 @@ use truyvet::time::SystemClock;
 use truyvet::{Advertisement, Protocol};
 
 use super::bed::{
-    Bed, DEADLINE, Traced, bluetoothd, gaen_frame, hex, on_bed, resident_kib, setting, until,
+    Bed, DEADLINE, Traced, bluetoothd, gaen_frame, hex, on_bed, own_kib, resident_kib, setting,
+    until,
 };
 
 /// As many bytes as a legacy advertisement has.
@@ -149,10 +150,12 @@ fn address_storm() {
             samples.push(resident_kib(own));
             let counters = traced.tracer.health().counters;
             println!(
-                "after {:5.1} s, {} left: {} KiB, bluetoothd {} KiB; {} frames, {} dropped, {} evicted",
+                "after {:5.1} s, {} left: {} KiB, of which {} its own, bluetoothd {} KiB; {} frames, \
+                 {} dropped, {} evicted",
                 begun.elapsed().as_secs_f64(),
                 bed.count(0, "storm_left"),
                 resident_kib(own),
+                own_kib(own),
                 resident_kib(bluetoothd().unwrap()),
                 counters.frames,
                 counters.dropped_frames,

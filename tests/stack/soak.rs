@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use truyvet::Protocol;
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 
-use super::bed::{Traced, anonymous_kib, bluetoothd, on_bed, resident_kib, setting};
+use super::bed::{Traced, bluetoothd, on_bed, own_kib, resident_kib, setting};
 
 /// An identifier of Bluezone lasts ten seconds, unless the environment says otherwise.
 const SPEED: u64 = 90;
@@ -42,7 +42,7 @@ fn soak() {
                 "after {:6.1} s: {} KiB, of which {} its own, bluetoothd {} KiB, frames heard {frames:?}",
                 begun.elapsed().as_secs_f64(),
                 resident_kib(own),
-                anonymous_kib(own),
+                own_kib(own),
                 resident_kib(daemon),
             );
         }
