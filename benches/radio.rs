@@ -1,8 +1,7 @@
 //! Frames a second from what a system reports to sightings, with 100 known neighbours.
 //!
-//! `pieces_to_sightings` begins with the parsed pieces that btleplug gives: a frame is put together from
-//! them by `Filter::frame`, which is the work of the scanner's own bookkeeping but for one lookup by
-//! address, then parsed and heard. `frames_to_sightings` begins with whole frames. Beside them,
+//! `pieces_to_sightings` begins with the parsed pieces that btleplug gives on Linux, a strength and then the
+//! data of a device named by its D-Bus path: they are joined, parsed and heard. `frames_to_sightings` begins with whole frames. Beside them,
 //! `std_hashmap` looks up and updates the same keys in a map of the standard library: what no
 //! bookkeeping with keyed hashing does without.
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -15,7 +14,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use truyvet::engine::{Action, Config, Engine};
 use truyvet::entropy::SeededEntropy;
 use truyvet::protocol::{EphemeralId, Heard, ProtocolKind};
-use truyvet::radio::{Advertised, Filter};
+use truyvet::radio::{Advertised, Filter, Join, Joined};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol};
@@ -30,6 +29,7 @@ const ROUNDS: u64 = 480;
 
 #[derive(Default)]
 struct Pieces {
+    device: String,
     services: Vec<Uuid>,
     service_data: HashMap<Uuid, Vec<u8>>,
     manufacturer_data: HashMap<u16, Vec<u8>>,
@@ -37,7 +37,10 @@ struct Pieces {
 
 /// As BlueZ reports the frame of neighbour `number`.
 fn pieces(kind: ProtocolKind, number: u8) -> Pieces {
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces {
+        device: format!("/org/bluez/hci0/dev_C0_11_22_33_44_{number:02X}"),
+        ..Pieces::default()
+    };
     let uuid = truyvet::advertisement::uuid_from_u16;
     match kind {
         ProtocolKind::Gaen => {
@@ -52,14 +55,27 @@ fn pieces(kind: ProtocolKind, number: u8) -> Pieces {
     pieces
 }
 
-fn put_together(filter: &Filter, pieces: &Pieces) -> Advertisement {
-    filter
-        .frame(
-            &pieces.services,
-            &pieces.service_data,
-            &pieces.manufacturer_data,
-        )
-        .unwrap()
+/// As btleplug reports it of a device that is known.
+fn join_pieces(join: &mut Join<String>, pieces: &Pieces) -> Joined {
+    let data = &pieces.service_data;
+    let strength = join.strength(&pieces.device, -60);
+    let joined = match data.is_empty() {
+        true => join.manufacturer_data(&pieces.device, &pieces.manufacturer_data),
+        false => join.service_data(&pieces.device, data),
+    };
+    strength.or(joined).unwrap()
+}
+
+/// As the properties of a device that is new have it.
+fn join_properties(join: &mut Join<String>, pieces: &Pieces) -> Joined {
+    let Pieces {
+        device,
+        services,
+        service_data,
+        manufacturer_data,
+    } = pieces;
+    let found = join.properties(device, Some(-60), services, service_data, manufacturer_data);
+    found.unwrap()
 }
 
 /// An engine and the time it lives in.
@@ -84,11 +100,16 @@ impl Rig {
     }
 
     /// Every neighbour once, then what has become due.
-    fn round<'a, T: 'a>(&mut self, inputs: &'a [T], frame: impl Fn(&'a T) -> Advertisement) {
+    fn round<'a, T: 'a>(
+        &mut self,
+        inputs: &'a [T],
+        mut frame: impl FnMut(&'a T) -> (Advertisement, Option<Rssi>),
+    ) {
         self.clock.advance(ROUND);
-        let (now, rssi) = (self.clock.now(), Rssi::from_dbm(-60));
+        let now = self.clock.now();
         for input in inputs {
-            self.engine.heard(now, &frame(black_box(input)), rssi);
+            let (frame, rssi) = frame(black_box(input));
+            self.engine.heard(now, &frame, rssi);
         }
         let due = self.engine.next_deadline();
         if due.is_some_and(|due| due <= now.monotonic) {
@@ -112,12 +133,19 @@ fn radio(c: &mut Criterion) {
             .also_listen(Protocol::gaen());
         let filter = Filter::of(&config.listen);
         let heard: Vec<_> = (0..NEIGHBOURS).map(|number| pieces(kind, number)).collect();
-        let frames: Vec<_> = heard.iter().map(|it| put_together(&filter, it)).collect();
+        let mut join = Join::new(filter, |_: &String| None);
+        let known = heard.iter().map(|it| join_properties(&mut join, it));
+        let frames: Vec<_> = known.map(|it| (it.frame, it.rssi)).collect();
 
         group.bench_function(format!("{kind}/pieces_to_sightings"), |b| {
             let mut rig = Rig::new(config.clone());
             b.iter(|| {
-                (0..ROUNDS).for_each(|_| rig.round(&heard, |it| put_together(&filter, it)));
+                (0..ROUNDS).for_each(|_| {
+                    rig.round(&heard, |it| {
+                        let joined = join_pieces(&mut join, it);
+                        (joined.frame, joined.rssi)
+                    });
+                });
             });
             assert!(rig.sightings > 0);
         });
@@ -127,7 +155,7 @@ fn radio(c: &mut Criterion) {
             assert!(rig.sightings > 0);
         });
         group.bench_function(format!("{kind}/std_hashmap"), |b| {
-            let keys: Vec<_> = frames.iter().map(|it| key(&protocol, it)).collect();
+            let keys: Vec<_> = frames.iter().map(|it| key(&protocol, &it.0)).collect();
             let mut known: HashMap<_, _> = keys.iter().map(|key| (*key, (0_u64, 0_i64))).collect();
             b.iter(|| {
                 for key in (0..ROUNDS).flat_map(|_| &keys) {

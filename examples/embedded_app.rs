@@ -169,7 +169,7 @@ impl Phone {
                     Ok(()) => None,
                     Err(refused) => {
                         // An app would keep them and try again; what it gives up on is counted.
-                        self.engine.count_losses(0, sightings.len() as u64);
+                        self.engine.count_lost_sightings(sightings.len() as u64);
                         let reason = Err(refused.to_string());
                         self.engine.log_result(now, reason);
                         continue;

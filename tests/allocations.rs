@@ -7,12 +7,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::time::Duration;
 
+use truyvet::advertisement::uuid_from_u16;
 use truyvet::engine::{Config, Engine};
 use truyvet::entropy::SeededEntropy;
 use truyvet::protocol::ProtocolKind;
-use truyvet::radio::Advertised;
+use truyvet::radio::{Advertised, Filter, Join};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol};
@@ -119,6 +121,26 @@ fn known_neighbours_cost_nothing(protocol: Protocol) {
     assert_eq!(heard, u64::from(FRAMES) + u64::from(NEIGHBOURS));
     assert_eq!(engine.neighbour_count(), usize::from(NEIGHBOURS));
     assert!(engine.next_action().is_none());
+}
+
+#[test]
+fn pieces_of_known_devices_allocate_nothing_to_be_joined() {
+    let filter = Filter::of(&[Protocol::bluezone(), Protocol::gaen()]);
+    let mut join = Join::new(filter, |_: &String| None);
+    let device = "/org/bluez/hci0/dev_C0_11_22_33_44_55".to_owned();
+    let services = [uuid_from_u16(0xFD6F), uuid_from_u16(0x4E56)];
+    let gaen = HashMap::from([(services[0], vec![7; 20])]);
+    let bluezone = HashMap::from([(0x22B5, vec![7; 12])]);
+    join.properties(&device, Some(-60), &services, &gaen, &HashMap::new());
+    let mut joined = 0;
+    let spent = allocations(|| {
+        for _ in 0..FRAMES {
+            joined += u32::from(join.strength(&device, -61).is_some());
+            joined += u32::from(join.service_data(&device, &gaen).is_some());
+            joined += u32::from(join.manufacturer_data(&device, &bluezone).is_some());
+        }
+    });
+    assert_eq!((spent, joined), (0, 2 * FRAMES));
 }
 
 #[test]

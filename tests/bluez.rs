@@ -12,8 +12,12 @@
 mod failures;
 #[path = "bluez/fake/mod.rs"]
 mod fake;
+#[path = "bluez/latency.rs"]
+mod latency;
 #[path = "bluez/monitoring.rs"]
 mod monitoring;
+#[path = "bluez/pausing.rs"]
+mod pausing;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
 #[path = "bluez/stack.rs"]

@@ -54,6 +54,12 @@ struct Args {
     /// The Bluetooth adapter, by name or address
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
+    /// A second adapter, by name or address, that listens to what the first one sends
+    #[arg(long, value_name = "NAME")]
+    witness: Option<String>,
+    /// Connect to iPhones with Bluezone and read their identifiers; they learn this machine's address
+    #[arg(long)]
+    read_iphones: bool,
     /// The recording to replay
     #[arg(long, value_name = "FILE", required_if_eq("radio", "replay"))]
     recording: Option<PathBuf>,
@@ -115,7 +121,7 @@ async fn main() -> ExitCode {
 async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
     let (radio, why) = match args.radio {
         RadioChoice::Replay => {
-            say_unused("replay", &["adapter"], matches);
+            say_unused("replay", &["adapter", "witness", "read_iphones"], matches);
             return replay(args).await;
         }
         RadioChoice::Virtual => (None, String::new()),
@@ -127,7 +133,15 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
     };
     let Some(radio) = radio else {
         say!("radio: virtual, a simulated crowd{why}");
-        let unused = ["log", "key", "adapter", "recording", "seconds"];
+        let unused = [
+            "log",
+            "key",
+            "adapter",
+            "witness",
+            "read_iphones",
+            "recording",
+            "seconds",
+        ];
         say_unused("virtual", &unused, matches);
         return story::tell(args.protocol.protocol(), args.speed).await;
     };
@@ -143,7 +157,7 @@ fn say_unused(radio: &str, options: &[&str], matches: &ArgMatches) {
     let given: Vec<String> = options
         .iter()
         .filter(|option| matches.value_source(option) == Some(ValueSource::CommandLine))
-        .map(|option| format!("--{option}"))
+        .map(|option| format!("--{}", option.replace('_', "-")))
         .collect();
     match given.as_slice() {
         [] => {}
@@ -157,9 +171,17 @@ fn say_unused(radio: &str, options: &[&str], matches: &ArgMatches) {
 
 #[cfg(feature = "ble")]
 async fn system_radio(args: &Args) -> Result<Radio, RadioError> {
-    let mut options = truyvet::radio::SystemOptions::default();
+    use truyvet::radio::{SystemOptions, btleplug::BtleplugScanner, system};
+
+    let mut options = SystemOptions::default();
     options.adapter = args.adapter.clone();
-    truyvet::radio::system(options).await
+    options.read_identifiers = args.read_iphones;
+    let radio = system(options.clone()).await?;
+    if args.witness.is_none() {
+        return Ok(radio);
+    }
+    options.adapter = args.witness.clone();
+    Ok(radio.with_witness(BtleplugScanner::open(&options).await?))
 }
 
 #[cfg(not(feature = "ble"))]
@@ -233,12 +255,18 @@ async fn trace(
     let health = tracer.stop().await?;
     let counters = health.counters;
     say!(
-        "heard {} of neighbours ({} malformed, {} of iPhones not read, {} dropped)",
+        "heard {} of neighbours ({} malformed, {} of iPhones not read, {} missed, {} dropped)",
         count(counters.frames as usize, "frame"),
         counters.malformed_frames,
         counters.unread_frames,
+        counters.missed_frames,
         counters.dropped_frames
     );
+    match health.own_heard {
+        Some(at) => say!("the own identifier was last heard at {at}"),
+        None if args.witness.is_some() => say!("the witness never heard the own identifier"),
+        None => {}
+    }
     say!("match what is stored: cargo run --release --example check -- --help");
     Ok(())
 }

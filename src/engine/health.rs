@@ -91,6 +91,9 @@ pub struct Counters {
     pub own_frames: u64,
     /// Frames dropped because they came faster than they could be taken.
     pub dropped_frames: u64,
+    /// Frames that the radio heard and could not read: more new devices came at once than it looks up, or
+    /// one had gone before it was.
+    pub missed_frames: u64,
     /// Neighbours set aside early because there were too many.
     pub evicted_neighbours: u64,
     /// Sightings given to the log.

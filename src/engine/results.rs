@@ -106,10 +106,16 @@ impl Engine {
         self.tell(Event::RadioFinished);
     }
 
-    /// Frames were dropped, or sightings lost, outside the engine; they are counted in health.
-    pub fn count_losses(&mut self, dropped_frames: u64, lost_sightings: u64) {
-        self.health.counters.dropped_frames += dropped_frames;
-        self.health.counters.lost_sightings += lost_sightings;
+    /// Frames were lost outside the engine: `dropped`, as they came faster than they could be handed over,
+    /// or `missed`, as the radio could not read what it had heard. Both are counted in health.
+    pub fn count_lost_frames(&mut self, dropped: u64, missed: u64) {
+        self.health.counters.dropped_frames += dropped;
+        self.health.counters.missed_frames += missed;
+    }
+
+    /// Sightings were lost outside the engine; they are counted in health.
+    pub fn count_lost_sightings(&mut self, lost: u64) {
+        self.health.counters.lost_sightings += lost;
     }
 
     pub(super) fn set_scanning(&mut self, state: State, now: Moment) {

@@ -22,6 +22,7 @@ pub(super) use self::bus::{Adapter, Bus, Presence, choose};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 pub use self::server::BluezGattServer;
+use super::btleplug::Pauses;
 use super::{Advertised, Advertiser, Caveat, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
 
@@ -59,6 +60,11 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 /// `main.conf`: broadcasts have a resolvable address then that outlives the frame, so that
 /// identifiers can be linked by it. It has to stay off on a machine that traces contacts.
 ///
+/// Controllers without extended advertising take no new random address while they scan (Bluetooth Core
+/// Specification 5.4, Vol. 4, Part E, 7.8.4). [`system`](super::system)'s radio has its scan pause
+/// then, for a fraction of a second at each rotation; an advertiser of its own cannot begin during any
+/// scan on such a controller.
+///
 /// BlueZ ends an advertisement by itself some two seconds after its lifetime. Dropped without
 /// [`stop`](Advertiser::stop), the advertiser leaves the bus, whereupon BlueZ ends the
 /// advertisement; only `stop` waits for that.
@@ -66,6 +72,10 @@ pub struct BluezAdvertiser {
     adapter: Path<'static>,
     /// [`BROADCAST`] or [`CONNECTABLE`].
     kind: &'static str,
+    /// Of the scan on the same adapter, if that is ours.
+    pauses: Option<Pauses>,
+    /// Whether the controller has refused to begin during a scan, and begun in a pause.
+    needs_pauses: bool,
     /// Opened when first needed, and anew after the bus or BlueZ have failed us.
     session: Option<Session>,
     /// Numbers the objects, so that no two advertisements share a path.
@@ -95,9 +105,49 @@ impl BluezAdvertiser {
         Self {
             adapter: adapter.path.clone(),
             kind,
+            pauses: None,
+            needs_pauses: false,
             session: None,
             objects: 0,
         }
+    }
+
+    /// Advertises where a scanner of ours scans, which is asked for `pauses`.
+    pub(super) fn beside(pauses: Pauses, adapter: &Adapter) -> Self {
+        Self {
+            pauses: Some(pauses),
+            ..Self::on(adapter)
+        }
+    }
+
+    /// Puts `broadcast` in place of what is advertised.
+    async fn replace(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+        // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
+        // steps, whereas a change is a signal that it may refuse without a word, the old identifier
+        // staying on the air. Besides, the kernel gives a legacy controller changed data before it
+        // disables the old address, so that both are on the air together for some milliseconds
+        // (tests/stack/rotation.rs). The silence between is some 0.1 seconds on an emulated machine.
+        //
+        // A failure to end is none to begin: the connection has been closed then, and the next is
+        // opened behind it on the same bus.
+        let _ = self.end().await;
+        let registered = self.register(broadcast).await;
+        if registered.is_err() {
+            // A registration that was not answered in time may still succeed unseen.
+            self.disconnect().await;
+        }
+        registered
+    }
+
+    /// The same while our own scan pauses.
+    async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+        let paused = match &self.pauses {
+            Some(pauses) => pauses.pause().await,
+            None => None,
+        };
+        let replaced = self.replace(broadcast).await;
+        drop(paused);
+        replaced
     }
 
     /// Tells whether BlueZ heeds the interval.
@@ -108,7 +158,12 @@ impl BluezAdvertiser {
         let session = self.session().await?;
         // An adapter that is off takes the advertisement and says nothing, to advertise it once on.
         session.bus.require_powered(&adapter).await?;
-        session.register(&adapter, object, broadcast).await
+        match session.register(&adapter, object, broadcast).await {
+            Err(RadioError::AdvertisementRefused) if session.bus.is_scanning(&adapter).await => {
+                Err(RadioError::ScanInTheWay)
+            }
+            registered => registered,
+        }
     }
 
     async fn session(&mut self) -> Result<&mut Session, RadioError> {
@@ -146,26 +201,26 @@ impl Advertiser for BluezAdvertiser {
         frame: &Advertisement,
         lifetime: Duration,
     ) -> Result<Advertised, RadioError> {
-        // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
-        // steps, whereas a change is a signal that it may refuse without a word, the old identifier
-        // staying on the air. Besides, the kernel gives a legacy controller changed data before it
-        // disables the old address, so that both are on the air together for some milliseconds
-        // (tests/stack/rotation.rs). The silence between is some 0.1 seconds on an emulated machine.
-        //
-        // A failure to end is none to begin: the connection has been closed then, and the next is
-        // opened behind it on the same bus.
-        let _ = self.end().await;
-        let broadcast = Broadcast {
-            kind: self.kind,
-            payload: Payload::of(frame)?,
-            timeout_s: timeout_s(lifetime),
+        let broadcast = match Payload::of(frame) {
+            Ok(payload) => Broadcast {
+                kind: self.kind,
+                payload,
+                timeout_s: timeout_s(lifetime),
+            },
+            Err(error) => {
+                let _ = self.end().await;
+                return Err(error);
+            }
         };
-        let registered = self.register(broadcast).await;
-        if registered.is_err() {
-            // A registration that was not answered in time may still succeed unseen.
-            self.disconnect().await;
+        if !self.needs_pauses {
+            match self.replace(broadcast.clone()).await {
+                Err(RadioError::ScanInTheWay) if self.pauses.is_some() => {}
+                replaced => return replaced.map(advertised),
+            }
         }
-        registered.map(advertised)
+        let replaced = self.replace_in_pause(broadcast).await;
+        self.needs_pauses |= replaced.is_ok();
+        replaced.map(advertised)
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -184,6 +239,7 @@ impl std::fmt::Debug for BluezAdvertiser {
 }
 
 /// What BlueZ reads of one advertisement.
+#[derive(Clone)]
 struct Broadcast {
     kind: &'static str,
     payload: Payload,

@@ -4,6 +4,7 @@ mod drain;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
+mod pause;
 mod reader;
 
 use ::btleplug::api::Central;
@@ -12,6 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::drain::{Drain, Order};
 use self::os::{Power, Presence};
+#[cfg(target_os = "linux")]
+pub(super) use self::pause::Pauses;
 pub use self::reader::BtleplugReader;
 use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
@@ -31,6 +34,8 @@ use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions}
 pub struct BtleplugScanner {
     options: SystemOptions,
     session: Session,
+    #[cfg(target_os = "linux")]
+    pauses: Pauses,
     /// Whether there is a scan to stop, or one that is to begin when the adapter is back.
     listening: bool,
 }
@@ -45,11 +50,18 @@ impl BtleplugScanner {
     ///
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
-        Ok(Self {
-            session: Session::open(options, AdapterState::Ready).await?,
-            options: options.clone(),
+        let session = Session::open(options, AdapterState::Ready).await?;
+        Ok(Self::with(session, options.clone()))
+    }
+
+    fn with(session: Session, options: SystemOptions) -> Self {
+        Self {
+            options,
+            #[cfg(target_os = "linux")]
+            pauses: Pauses::of(&session.orders),
+            session,
             listening: false,
-        })
+        }
     }
 
     /// A reader of what peers do not advertise; what its use gives away is said at
@@ -64,14 +76,18 @@ impl BtleplugScanner {
         bus: super::bluez::Bus,
         adapter: &super::bluez::Adapter,
     ) -> Result<Self, RadioError> {
-        Ok(Self {
-            session: Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?,
-            options: SystemOptions {
-                adapter: Some(adapter.name().to_owned()),
-                ..SystemOptions::default()
-            },
-            listening: false,
-        })
+        let session = Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?;
+        let options = SystemOptions {
+            adapter: Some(adapter.name().to_owned()),
+            ..SystemOptions::default()
+        };
+        Ok(Self::with(session, options))
+    }
+
+    /// By which another part of the radio has the scan pause.
+    #[cfg(target_os = "linux")]
+    pub(super) fn pauses(&self) -> Pauses {
+        self.pauses.clone()
     }
 }
 
@@ -80,6 +96,8 @@ impl Scanner for BtleplugScanner {
         if self.session.orders.is_closed() {
             // The bus had gone, and every connection over it.
             self.session = Session::open(&self.options, AdapterState::Gone).await?;
+            #[cfg(target_os = "linux")]
+            self.pauses.ask(&self.session.orders);
         }
         // Noted before it is so: if the caller gives up waiting, the next call stops it.
         self.listening = true;

@@ -1,9 +1,4 @@
-//! Joins the pieces in which btleplug reports an advertisement.
-//!
-//! BlueZ's signals reach btleplug's users as events of one piece each: a signal strength, then service
-//! data or manufacturer data, and the list of services only when it changes. The first frame of an
-//! address comes in no piece at all; it has to be read from the device's properties. What is said
-//! here of pieces is pure bookkeeping, without a bus.
+//! Joins the pieces in which some systems report an advertisement.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -17,20 +12,30 @@ use crate::sighting::Rssi;
 /// Devices remembered. BlueZ forgets one 30 seconds after its last frame, and a full train hardly has
 /// more than this in range; each costs about a hundred bytes. What falls out of a flood of invented
 /// addresses loses its list of services alone, as the strength precedes every payload anew.
-pub(super) const DEVICES_MAX: usize = 1024;
+const DEVICES_MAX: usize = 1024;
 
 /// A frame that is whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Joined {
-    pub(super) frame: Advertisement,
+#[non_exhaustive]
+pub struct Joined {
+    /// What was on the air of interest.
+    pub frame: Advertisement,
     /// The strength at which it was heard, if that was measured.
-    pub(super) rssi: Option<Rssi>,
+    pub rssi: Option<Rssi>,
     /// Who can be connected to for more.
-    pub(super) peer: Option<Peer>,
+    pub peer: Option<Peer>,
 }
 
-/// What is known of the devices around, to complete the next piece with.
-pub(super) struct Join<I> {
+/// Joins the pieces in which btleplug reports an advertisement on Linux, and whoever reports it alike;
+/// `I` names a device.
+///
+/// BlueZ's signals reach btleplug's users as events of one piece each: a signal strength, then service
+/// data or manufacturer data, and the list of services only when it changes. The first frame of an
+/// address comes in no piece at all; it has to be read from the device's properties. What is known of
+/// the devices around completes the next piece. It is bounded: 1,024 devices, the stalest of which gives
+/// way to another.
+#[derive(Debug)]
+pub struct Join<I> {
     filter: Filter,
     /// How to connect to a device.
     peer_of: fn(&I) -> Option<Peer>,
@@ -39,7 +44,7 @@ pub(super) struct Join<I> {
     pieces: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Device {
     peer: Option<Peer>,
     rssi: Option<Rssi>,
@@ -49,7 +54,8 @@ struct Device {
 }
 
 impl<I: Clone + Eq + Hash> Join<I> {
-    pub(super) fn new(filter: Filter, peer_of: fn(&I) -> Option<Peer>) -> Self {
+    /// For frames that pass `filter`; `peer_of` tells how to connect to a device, if one can.
+    pub fn new(filter: Filter, peer_of: fn(&I) -> Option<Peer>) -> Self {
         Self {
             filter,
             peer_of,
@@ -59,7 +65,7 @@ impl<I: Clone + Eq + Hash> Join<I> {
     }
 
     /// What is listened for.
-    pub(super) fn filter(&self) -> &Filter {
+    pub fn filter(&self) -> &Filter {
         &self.filter
     }
 
@@ -68,7 +74,7 @@ impl<I: Clone + Eq + Hash> Join<I> {
     /// Without `rssi_dbm` it is a device the system remembers (a paired one, say) and has not heard:
     /// its services are noted, but nothing was on the air. A strength of 127 is not such a case: the
     /// frame was heard, at a strength nobody measured.
-    pub(super) fn properties(
+    pub fn properties(
         &mut self,
         id: &I,
         rssi_dbm: Option<i16>,
@@ -84,9 +90,9 @@ impl<I: Clone + Eq + Hash> Join<I> {
         Some(joined(frame, self.devices.get(id)))
     }
 
-    /// A device has been heard at this strength. If it lists a 128-bit service of interest, that is the
+    /// A device has been heard at `dbm`, the strength of the frame whose payload comes next. If it lists a 128-bit service of interest, that is the
     /// frame: nothing may come after it, as there is no data that would tell more.
-    pub(super) fn strength(&mut self, id: &I, dbm: i16) -> Option<Joined> {
+    pub fn strength(&mut self, id: &I, dbm: i16) -> Option<Joined> {
         self.rssi(id, dbm);
         let device = self.devices.get(id)?;
         let services = &device.services;
@@ -99,24 +105,23 @@ impl<I: Clone + Eq + Hash> Join<I> {
         Some(joined(frame, Some(device)))
     }
 
-    /// The strength of the frame whose payload comes next.
     fn rssi(&mut self, id: &I, dbm: i16) {
-        self.device(id).rssi = Rssi::from_dbm(dbm);
+        self.note(id, |device| device.rssi = Rssi::from_dbm(dbm));
     }
 
     /// The services that a device lists from now on.
-    pub(super) fn services(&mut self, id: &I, services: &[Uuid]) {
+    pub fn services(&mut self, id: &I, services: &[Uuid]) {
         let wanted = self.filter.services();
         let of_interest = wanted
             .iter()
             .filter(|uuid| services.contains(uuid))
             .copied()
             .collect();
-        self.device(id).services = of_interest;
+        self.note(id, |device| device.services = of_interest);
     }
 
     /// A frame's service data.
-    pub(super) fn service_data(
+    pub fn service_data(
         &mut self,
         id: &I,
         service_data: &HashMap<Uuid, Vec<u8>>,
@@ -129,7 +134,7 @@ impl<I: Clone + Eq + Hash> Join<I> {
     }
 
     /// A frame's manufacturer data.
-    pub(super) fn manufacturer_data(
+    pub fn manufacturer_data(
         &mut self,
         id: &I,
         manufacturer_data: &HashMap<u16, Vec<u8>>,
@@ -155,17 +160,26 @@ impl<I: Clone + Eq + Hash> Join<I> {
         Some(joined(frame, device))
     }
 
-    fn device(&mut self, id: &I) -> &mut Device {
+    fn note(&mut self, id: &I, change: impl FnOnce(&mut Device)) {
         self.pieces += 1;
-        if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(id) {
+        let last_piece = self.pieces;
+        let change = |device: &mut Device| {
+            device.last_piece = last_piece;
+            change(device);
+        };
+        // An entry would cost a copy of the name for each piece.
+        if let Some(device) = self.devices.get_mut(id) {
+            return change(device);
+        }
+        if self.devices.len() >= DEVICES_MAX {
             self.forget_stalest();
         }
-        let device = self.devices.entry(id.clone()).or_insert_with(|| Device {
+        let mut device = Device {
             peer: (self.peer_of)(id),
             ..Device::default()
-        });
-        device.last_piece = self.pieces;
-        device
+        };
+        change(&mut device);
+        self.devices.insert(id.clone(), device);
     }
 
     fn forget_stalest(&mut self) {

@@ -18,7 +18,6 @@ pub mod bluez;
 pub mod btleplug;
 mod filter;
 mod gatt;
-#[cfg(feature = "ble")]
 mod join;
 mod queue;
 pub mod replay;
@@ -31,6 +30,7 @@ pub mod windows;
 pub use filter::Filter;
 pub(crate) use gatt::DynGattReader;
 pub use gatt::{GattReader, GattRequest};
+pub use join::{Join, Joined};
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]
@@ -219,8 +219,8 @@ pub enum RadioError {
     },
     /// The system forbids it.
     #[error(
-        "the system denies access to Bluetooth ({0}): on Linux D-Bus's policy for org.bluez decides, \
-         elsewhere the app's permission"
+        "the system denies access to Bluetooth ({0}): on Linux D-Bus's policy decides, often by the \
+         group `bluetooth` (/etc/dbus-1/system.d/bluetooth.conf), elsewhere the app's permission"
     )]
     PermissionDenied(String),
     /// The Bluetooth service does not answer.
@@ -231,6 +231,15 @@ pub enum RadioError {
     /// The adapter advertises as much as it can already.
     #[error("the adapter has no room for another advertisement: stop another program's")]
     TooManyAdvertisements,
+    /// The adapter cannot begin to advertise while it scans, and a program that is not asked to pause
+    /// has it scan.
+    #[error("the adapter cannot begin to advertise during another program's scan: end that scan")]
+    ScanInTheWay,
+    /// The adapter cannot begin to advertise, and its system keeps the reason to itself.
+    #[error(
+        "the adapter refuses the advertisement: bluetoothd's log has the reason (journalctl -u bluetooth)"
+    )]
+    AdvertisementRefused,
     /// The frame has over 31 bytes.
     #[error(transparent)]
     TooLong(#[from] AdvertisementTooLong),

@@ -82,7 +82,14 @@ pub struct RadioSink {
     /// Unbounded: what comes here is rare, and who misses one of them waits for ever.
     notices: mpsc::UnboundedSender<Notice>,
     clock: Arc<dyn Clock>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<Lost>,
+}
+
+/// Frames lost since they were last taken.
+#[derive(Debug, Default)]
+struct Lost {
+    dropped: AtomicU64,
+    missed: AtomicU64,
 }
 
 /// The other end of a [`RadioSink`].
@@ -92,7 +99,7 @@ pub struct RadioEvents {
     notices: mpsc::UnboundedReceiver<Notice>,
     /// The end has been announced; the frames before it come first.
     finished: bool,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<Lost>,
 }
 
 /// What must not be lost.
@@ -109,18 +116,18 @@ impl RadioSink {
     pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> (Self, RadioEvents) {
         let (frame_sender, frames) = mpsc::channel(capacity.max(1));
         let (notice_sender, notices) = mpsc::unbounded_channel();
-        let dropped = Arc::new(AtomicU64::new(0));
+        let lost = Arc::new(Lost::default());
         let sink = Self {
             frames: frame_sender,
             notices: notice_sender,
             clock,
-            dropped: Arc::clone(&dropped),
+            lost: Arc::clone(&lost),
         };
         let events = RadioEvents {
             frames,
             notices,
             finished: false,
-            dropped,
+            lost,
         };
         (sink, events)
     }
@@ -152,7 +159,7 @@ impl RadioSink {
 
     fn put(&self, heard: RadioEvent) {
         if self.frames.try_send(heard).is_err() {
-            self.missed();
+            self.lost.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -166,10 +173,9 @@ impl RadioSink {
         self.notice(Notice::ScanMode(mode));
     }
 
-    /// A frame may have been on the air that the radio could not keep up to read; it is counted with
-    /// those dropped.
+    /// A frame was on the air that the radio could not read; it is counted apart from those dropped.
     pub fn missed(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.lost.missed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Nothing more will come, as at the end of a recording. The listener learns of it after every
@@ -232,9 +238,14 @@ impl RadioEvents {
         std::mem::take(&mut self.finished).then_some(RadioEvent::Finished)
     }
 
-    /// Takes the count of frames dropped since it was last taken.
+    /// Takes the count of frames that did not fit, since it was last taken.
     pub fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Ordering::Relaxed)
+        self.lost.dropped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes the count of frames that the radio could not read, since it was last taken.
+    pub fn take_missed(&self) -> u64 {
+        self.lost.missed.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -267,7 +278,9 @@ mod tests {
         }
         sink.adapter(AdapterState::Off);
         sink.finished();
-        assert_eq!(events.take_dropped(), 3);
+        sink.missed();
+        assert_eq!((events.take_dropped(), events.take_missed()), (3, 1));
+        assert_eq!((events.take_dropped(), events.take_missed()), (0, 0));
         assert_eq!(names(std::iter::from_fn(|| events.try_next())), "ahhf");
     }
 

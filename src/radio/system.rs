@@ -58,7 +58,10 @@ async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioE
             Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise")
         }
         Some(profile) => Radio::new(scanner, BluezGattServer::on(&adapter, profile.clone())),
-        None => Radio::new(scanner, BluezAdvertiser::on(&adapter)),
+        None => {
+            let advertiser = BluezAdvertiser::beside(scanner.pauses(), &adapter);
+            Radio::new(scanner, advertiser)
+        }
     };
     Ok((radio, reader))
 }

@@ -205,7 +205,8 @@ impl Shell {
                 None => break,
             }
         }
-        self.engine.count_losses(self.frames.take_dropped(), 0);
+        let (dropped, missed) = (self.frames.take_dropped(), self.frames.take_missed());
+        self.engine.count_lost_frames(dropped, missed);
     }
 
     fn radio_event(&mut self, event: RadioEvent) {
@@ -334,7 +335,7 @@ impl Shell {
             self.retry_at = Some(now.monotonic.saturating_add(STORE_RETRY));
             let surplus = self.unstored.len().saturating_sub(UNSTORED_MAX);
             self.unstored.drain(..surplus);
-            self.engine.count_losses(0, surplus as u64);
+            self.engine.count_lost_sightings(surplus as u64);
         }
         self.engine
             .log_result(now, result.map_err(|e| e.to_string()));
@@ -382,7 +383,7 @@ impl Shell {
             }
             Err(died) => {
                 // A writer that dies takes what it was given with it.
-                self.engine.count_losses(0, given);
+                self.engine.count_lost_sightings(given);
                 Err(died)
             }
         }

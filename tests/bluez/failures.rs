@@ -9,8 +9,8 @@ use truyvet::radio::{
 };
 use truyvet::time::SystemClock;
 
-use super::fake::INSTANCES_MAX;
-use super::private_bus::{with_bus, without_bus};
+use super::fake::{Fake, INSTANCES_MAX};
+use super::private_bus::{with_bus, with_denying_bus, without_bus};
 use super::stack::Stack;
 use super::{Ears, SLOT, gaen_frame, on, protocols, with_bluez};
 
@@ -197,6 +197,19 @@ async fn no_service() {
         matches!(opened, Err(RadioError::NoService(_))),
         "{opened:?}"
     );
+}
+
+#[test]
+fn no_permission() {
+    with_denying_bus("failures::no_permission", |bus| async move {
+        let _bluez = Fake::start(&bus, 1).await;
+        let opened = system(SystemOptions::default()).await;
+        let error = opened.unwrap_err();
+        let RadioError::PermissionDenied(why) = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(why, "Rejected send message, 2 matched rules");
+    });
 }
 
 #[test]

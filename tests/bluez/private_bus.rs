@@ -26,6 +26,7 @@ const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bu
     <allow send_destination="*"/>
     <allow receive_sender="*"/>
     <allow own="*"/>
+    POLICY
   </policy>
 </busconfig>
 "#;
@@ -40,10 +41,26 @@ pub(crate) fn test_of<S>(_scenario: &S) -> &'static str {
 
 /// Runs `test` with a bus of its own, whose address `scenario` gets.
 pub(crate) fn with_bus<F: Future<Output = ()>>(test: &str, scenario: impl FnOnce(String) -> F) {
+    with_policy(test, "", scenario);
+}
+
+/// The same, and whoever is not named on the bus may not call BlueZ.
+pub(crate) fn with_denying_bus<F: Future<Output = ()>>(
+    test: &str,
+    scenario: impl FnOnce(String) -> F,
+) {
+    with_policy(test, "<deny send_destination=\"org.bluez\"/>", scenario);
+}
+
+fn with_policy<F: Future<Output = ()>>(
+    test: &str,
+    policy: &str,
+    scenario: impl FnOnce(String) -> F,
+) {
     if is_child(scenario) {
         return;
     }
-    match Daemon::start() {
+    match Daemon::start(policy) {
         Some(daemon) => run_child(test, &daemon.address),
         // Past the test harness, which shows of a test that passes nothing it prints.
         None => std::io::stderr()
@@ -87,6 +104,8 @@ fn run_child(test: &str, address: &str) {
     // No test by that name passes as well, and is no pass.
     let passed = output.status.success() && stdout.contains("1 passed");
     assert!(passed, "{test} failed in its child:\n{stdout}\n{stderr}");
+    // Figures, for those who ask with `--nocapture`.
+    print!("{stdout}");
     // bluez-async panics in a task of its own when signals cross the end of a stream (see the scanner).
     assert!(
         !stderr.contains("panicked at src/") && !stderr.contains("panicked at tests/"),
@@ -101,10 +120,11 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start() -> Option<Self> {
+    fn start(policy: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("bus.conf");
         let text = CONFIG.replace("DIRECTORY", directory.path().to_str().unwrap());
+        let text = text.replace("POLICY", policy);
         std::fs::write(&config, text).unwrap();
         let mut process = Command::new("dbus-daemon")
             .arg("--nofork")

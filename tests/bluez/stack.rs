@@ -43,6 +43,17 @@ impl Stack {
         self.adapter(adapter).get(ADAPTER, "Powered").await.unwrap()
     }
 
+    /// Has `adapter` scan for this program, or no more.
+    pub(crate) async fn scan(&self, adapter: &str, on: bool) {
+        let method = if on {
+            "StartDiscovery"
+        } else {
+            "StopDiscovery"
+        };
+        let called = self.adapter(adapter).method_call(ADAPTER, method, ());
+        let () = called.await.unwrap();
+    }
+
     pub(crate) async fn is_discovering(&self, adapter: &str) -> bool {
         self.adapter(adapter)
             .get(ADAPTER, "Discovering")

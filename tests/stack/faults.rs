@@ -27,6 +27,9 @@ async fn recovers(bed: &Bed, what: &str, fault: impl AsyncFnOnce(&Traced)) {
     if traced.frames() == 0 {
         traced.until_heard().await;
     }
+    // It may be pausing, for the first advertisement.
+    let scans = async || bed.stack.is_discovering("hci1").await;
+    until("the adapter scans", scans).await;
     fault(&traced).await;
     let returned = Instant::now();
     let before = traced.frames();

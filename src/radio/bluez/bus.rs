@@ -140,6 +140,12 @@ impl Bus {
             .is_ok()
     }
 
+    /// Whether anybody has the adapter at `path` scan.
+    pub(super) async fn is_scanning(&self, path: &Path<'static>) -> bool {
+        let scanning = self.at(path).get(ADAPTER, "Discovering").await;
+        scanning.unwrap_or(false)
+    }
+
     /// Follows whether the adapter at `path` is there: `bluetoothd` may stop, an adapter be unplugged,
     /// the bus itself go. btleplug reports none of these.
     pub(crate) async fn follow(&self, path: &Path<'static>) -> Result<Presence, RadioError> {
@@ -326,6 +332,10 @@ pub(super) fn radio_error(error: dbus::Error) -> RadioError {
             RadioError::TooManyAdvertisements
         }
         "org.bluez.Error.NotPermitted" => RadioError::PermissionDenied(text),
+        // As `add_client_complete` has it in BlueZ's src/advertising.c.
+        "org.bluez.Error.Failed" if text == "Failed to register advertisement" => {
+            RadioError::AdvertisementRefused
+        }
         "org.bluez.Error.NotReady" => RadioError::AdapterOff,
         "org.freedesktop.DBus.Error.UnknownObject" => RadioError::NoAdapter,
         "org.bluez.Error.NotSupported"
@@ -344,7 +354,11 @@ pub(super) fn radio_error(error: dbus::Error) -> RadioError {
 /// What the system says, with the name of the error where it says nothing else.
 fn text(error: &dbus::Error) -> String {
     match (error.message(), error.name()) {
-        (Some(message), _) if !message.is_empty() => message.to_owned(),
+        // The bus, when it denies something, goes on about every detail of the message.
+        (Some(message), _) if !message.is_empty() => {
+            let reason = message.split("; type=").next();
+            reason.unwrap_or(message).to_owned()
+        }
         (_, name) => name.unwrap_or("no reason given").to_owned(),
     }
 }
@@ -380,6 +394,10 @@ mod tests {
                 "Maximum advertisements reached"
             ),
             RadioError::TooManyAdvertisements
+        ));
+        assert!(matches!(
+            meaning("org.bluez.Error.Failed", "Failed to register advertisement"),
+            RadioError::AdvertisementRefused
         ));
         assert!(matches!(
             meaning("org.bluez.Error.NotReady", "Resource Not Ready"),

@@ -18,7 +18,7 @@ const FLAGS_BYTES: usize = 3;
 const HEADER_BYTES: usize = 2;
 
 /// What goes into an `org.bluez.LEAdvertisement1`.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Payload {
     /// `ServiceUUIDs`, in full form; BlueZ shortens those that have a short one.
     pub(super) services: Vec<String>,

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::os::{self, Power, Presence};
+use super::pause::Pause;
 use super::{absence, explain};
 use crate::radio::join::{Join, Joined};
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink, ScanMode};
@@ -27,8 +28,8 @@ const READ_MAX: usize = 1024;
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
-/// ten seconds.
-const RETRY: Duration = Duration::from_secs(2);
+/// ten seconds, of which nobody is told. Chosen: short beside those, and each try costs little.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// A scan that is begun anew is deaf meanwhile: for at most one part in so many of the time. Chosen: less
 /// than is lost of frames anyway.
@@ -57,6 +58,12 @@ pub(super) enum Order {
     Listen(Filter, RadioSink, oneshot::Sender<Result<(), RadioError>>),
     /// Scan no more.
     Ignore(oneshot::Sender<()>),
+    /// Scan no more for a moment.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "elsewhere nobody needs it")
+    )]
+    Pause(Pause),
 }
 
 pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
@@ -98,6 +105,8 @@ pub(super) struct Drain {
     lookups: usize,
     read: usize,
     resuming: Resuming,
+    /// A pause that waits until the scan has been resumed.
+    pause: Option<Pause>,
     /// What the last sink was told.
     mode: Option<ScanMode>,
     /// Counts the scans begun.
@@ -117,6 +126,7 @@ impl Drain {
             lookups: 0,
             read: 0,
             resuming: Resuming::No,
+            pause: None,
             mode: None,
             scan_number: 0,
         }
@@ -161,13 +171,9 @@ impl Drain {
     }
 
     fn obey(&mut self, order: Order) {
-        self.errands.clear();
-        self.lookups = 0;
-        // Whoever gave the order before has given up waiting.
-        self.answer = None;
-        let unsure = std::mem::replace(&mut self.resuming, Resuming::No) != Resuming::No;
         match order {
             Order::Listen(filter, sink, answer) => {
+                self.drop_errands();
                 self.join = Some(Join::new(filter, os::peer));
                 self.sink = Some(sink);
                 self.mode = None;
@@ -176,13 +182,24 @@ impl Drain {
             }
             Order::Ignore(done) => {
                 self.join = None;
-                if unsure {
+                if self.drop_errands() {
                     self.resume();
                 }
                 // It may have been given up as well.
                 let _ = done.send(());
             }
+            Order::Pause(pause) => self.pause(pause),
         }
+    }
+
+    /// Whether there is something among them that is to be found out all the same.
+    fn drop_errands(&mut self) -> bool {
+        self.errands.clear();
+        self.lookups = 0;
+        self.pause = None;
+        // Whoever gave the order before has given up waiting.
+        self.answer = None;
+        std::mem::replace(&mut self.resuming, Resuming::No) != Resuming::No
     }
 
     fn report(&mut self, state: AdapterState) {
@@ -300,6 +317,23 @@ impl Drain {
         }));
     }
 
+    /// Lets go of the controller for as long as `pause` lasts, and then begins the scan anew.
+    fn pause(&mut self, pause: Pause) {
+        if self.resuming != Resuming::No {
+            self.pause = Some(pause);
+            return;
+        }
+        self.resuming = Resuming::Yes;
+        let (adapter, power) = (self.adapter.clone(), self.power.clone());
+        let filter = self.join.as_ref().map(|join| join.filter().clone());
+        self.errands.push(Box::pin(async move {
+            pause.last(&adapter, &power).await;
+            let begun = Instant::now();
+            let result = begin(&adapter, &power, filter).await;
+            Done::Resumed(result, begun.elapsed())
+        }));
+    }
+
     fn resumed(&mut self, resumed: Result<Option<ScanMode>, RadioError>, took: Duration) {
         if std::mem::replace(&mut self.resuming, Resuming::No) == Resuming::YesAndAgain {
             return self.resume();
@@ -323,6 +357,9 @@ impl Drain {
         if let Some(answer) = self.answer.take() {
             // Whoever asked may have given up waiting.
             let _ = answer.send(resumed.map(drop));
+        }
+        if let Some(pause) = self.pause.take() {
+            self.pause(pause);
         }
     }
 

@@ -252,6 +252,9 @@ fn register(world: &Mutex<World>, mut broadcast: Broadcast) -> Result<(), Method
     if world.on(broadcast.adapter) >= INSTANCES_MAX {
         return Err(error("NotPermitted", "Maximum advertisements reached"));
     }
+    if world.strict && world.scans(broadcast.adapter) {
+        return Err(error("Failed", "Failed to register advertisement"));
+    }
     world.addresses += 1;
     let [_, a, b, c] = world.addresses.to_be_bytes();
     // The two highest bits clear: a non-resolvable private address.

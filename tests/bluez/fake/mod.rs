@@ -5,7 +5,7 @@ mod interfaces;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbus::arg::{PropMap, RefArg, Variant};
 use dbus::channel::{Channel, MatchingReceiver, Sender};
@@ -80,8 +80,12 @@ struct World {
     refusals: u32,
     /// Scans begun.
     scans: u32,
+    /// Whether no adapter begins to advertise while it scans.
+    strict: bool,
     /// The patterns of each client's monitor; `None` without `--experimental`.
     monitors: Option<HashMap<String, Vec<Pattern>>>,
+    /// When a frame was last told of.
+    told: Option<Instant>,
 }
 
 impl World {
@@ -94,6 +98,12 @@ impl World {
         if let Some(monitors) = &mut self.monitors {
             monitors.remove(client);
         }
+    }
+
+    /// Whether the controller scans: for a client, or for a monitor.
+    fn scans(&self, adapter: usize) -> bool {
+        let monitors = self.monitors.iter().flatten();
+        !self.adapters[adapter].discovering.is_empty() || monitors.count() > 0
     }
 
     fn on(&self, adapter: usize) -> usize {
@@ -128,7 +138,9 @@ impl Fake {
             rssi_dbm: -63,
             refusals: 0,
             scans: 0,
+            strict: false,
             monitors: None,
+            told: None,
         }));
 
         let mut objects = Crossroads::new();
@@ -195,6 +207,11 @@ impl Fake {
         self.world.lock().unwrap().refusals = count;
     }
 
+    /// Adapters have no extended advertising, and begin to advertise only while they do not scan.
+    pub(crate) fn be_strict(&self) {
+        self.world.lock().unwrap().strict = true;
+    }
+
     /// It offers monitors, and heeds intervals, as with `--experimental`.
     pub(crate) fn be_experimental(&self) {
         self.world.lock().unwrap().monitors = Some(HashMap::new());
@@ -205,6 +222,11 @@ impl Fake {
         let world = self.world.lock().unwrap();
         let monitors = world.monitors.iter().flat_map(HashMap::values);
         monitors.flatten().cloned().collect()
+    }
+
+    /// When a frame was last told of.
+    pub(crate) fn told(&self) -> Instant {
+        self.world.lock().unwrap().told.unwrap()
     }
 
     /// How many scans have been begun.
@@ -331,6 +353,7 @@ impl Air {
 
     /// The first frame of an address adds an object; each later one is a signal of what has changed.
     fn hear(&mut self, device: Device) {
+        self.world.lock().unwrap().told = Some(Instant::now());
         let name = device.broadcast.address.replace(':', "_");
         let object = Path::from(format!("{}/dev_{name}", device.adapter));
         if self.known.insert(object.clone()) {

@@ -242,11 +242,12 @@ impl Controller {
         self.sets.contains_key(&handle) || self.sets.len() < usize::from(SETS_MAX)
     }
 
-    /// A controller refuses another address while it advertises with it (7.8.4). It would refuse it
-    /// during a scan too, which Linux does not heed and real controllers bear.
+    /// A controller refuses another address while it advertises with it (7.8.4, 7.8.52), and another
+    /// random address of its own during a scan too, which Linux does not heed.
     fn set_address(&mut self, handle: Handle, address: Address) -> Result<(), u8> {
         let set = self.sets.get_mut(&handle);
-        if set.as_ref().is_some_and(|set| set.next.is_some()) {
+        let advertises = set.as_ref().is_some_and(|set| set.next.is_some());
+        if advertises || (handle.is_none() && self.scan.since.is_some()) {
             return Err(hci::DISALLOWED);
         }
         match (handle, set) {
@@ -566,6 +567,21 @@ mod tests {
         assert_eq!(code(&mut controller, 0x200a, &[0], now), hci::SUCCESS);
         assert_eq!(code(&mut controller, 0x2005, &[6; 6], now), hci::SUCCESS);
         assert_eq!(controller.counters.refused, 2);
+    }
+
+    /// An extended set has an address of its own, which a scan does not use.
+    #[test]
+    fn the_random_address_stays_during_a_scan() {
+        let now = Instant::now();
+        let mut controller = with_extended_set(now);
+        let set_address = [&[1][..], &[5; 6]].concat();
+        for (enable, expected) in [(1, hci::DISALLOWED), (0, hci::SUCCESS)] {
+            let scan = [enable, 0, 0, 0, 0, 0];
+            assert_eq!(code(&mut controller, 0x2042, &scan, now), hci::SUCCESS);
+            assert_eq!(code(&mut controller, 0x2005, &[6; 6], now), expected);
+            let of_set = code(&mut controller, 0x2035, &set_address, now);
+            assert_eq!(of_set, hci::SUCCESS);
+        }
     }
 
     /// A controller whose extended set 1 has its parameters.
