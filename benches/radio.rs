@@ -1,7 +1,7 @@
 //! Frames a second from what a system reports to sightings, with 100 known neighbours.
 //!
-//! `pieces_to_sightings` begins with the parsed pieces that btleplug gives on Linux, a strength and then the
-//! data of a device named by its D-Bus path: they are joined, parsed and heard. `frames_to_sightings` begins with whole frames. Beside them,
+//! `pieces_to_sightings` begins with what BlueZ signals of a device that is known, its strength and its data:
+//! they are joined with what it has listed, parsed and heard. `frames_to_sightings` begins with whole frames. Beside them,
 //! `std_hashmap` looks up and updates the same keys in a map of the standard library: what no
 //! bookkeeping with keyed hashing does without.
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -14,11 +14,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use truyvet::engine::{Action, Config, Engine};
 use truyvet::entropy::SeededEntropy;
 use truyvet::protocol::{EphemeralId, Heard, ProtocolKind};
-use truyvet::radio::{Advertised, Filter, Join, Joined};
+use truyvet::radio::{Advertised, Filter, Join, Peer, Pieces};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol};
-use uuid::Uuid;
 
 /// 2020-08-08T10:00Z.
 const START: Timestamp = Timestamp::from_unix_seconds(1_596_844_800 + 36_000);
@@ -27,55 +26,28 @@ const NEIGHBOURS: u8 = 100;
 const ROUND: Duration = Duration::from_millis(250);
 const ROUNDS: u64 = 480;
 
-#[derive(Default)]
-struct Pieces {
-    device: String,
-    services: Vec<Uuid>,
-    service_data: HashMap<Uuid, Vec<u8>>,
-    manufacturer_data: HashMap<u16, Vec<u8>>,
-}
-
-/// As BlueZ reports the frame of neighbour `number`.
-fn pieces(kind: ProtocolKind, number: u8) -> Pieces {
+/// As BlueZ reports of neighbour `number` when it is new.
+fn properties(kind: ProtocolKind, number: u8) -> Pieces {
+    let uuid = truyvet::advertisement::uuid_from_u16;
     let mut pieces = Pieces {
-        device: format!("/org/bluez/hci0/dev_C0_11_22_33_44_{number:02X}"),
+        rssi_dbm: Some(-60),
         ..Pieces::default()
     };
-    let uuid = truyvet::advertisement::uuid_from_u16;
     match kind {
         ProtocolKind::Gaen => {
-            pieces.services.push(uuid(0xFD6F));
+            pieces.services = Some(vec![uuid(0xFD6F)]);
             pieces.service_data.insert(uuid(0xFD6F), vec![number; 20]);
         }
         _ => {
-            pieces.services.push(uuid(0x4E56));
+            pieces.services = Some(vec![uuid(0x4E56)]);
             pieces.manufacturer_data.insert(0x22B5, vec![number; 12]);
         }
     }
     pieces
 }
 
-/// As btleplug reports it of a device that is known.
-fn join_pieces(join: &mut Join<String>, pieces: &Pieces) -> Joined {
-    let data = &pieces.service_data;
-    let strength = join.strength(&pieces.device, -60);
-    let joined = match data.is_empty() {
-        true => join.manufacturer_data(&pieces.device, &pieces.manufacturer_data),
-        false => join.service_data(&pieces.device, data),
-    };
-    strength.or(joined).unwrap()
-}
-
-/// As the properties of a device that is new have it.
-fn join_properties(join: &mut Join<String>, pieces: &Pieces) -> Joined {
-    let Pieces {
-        device,
-        services,
-        service_data,
-        manufacturer_data,
-    } = pieces;
-    let found = join.properties(device, Some(-60), services, service_data, manufacturer_data);
-    found.unwrap()
+fn peer(number: u8) -> Peer {
+    Peer::from_address([0xC0, 0x11, 0x22, 0x33, 0x44, number])
 }
 
 /// An engine and the time it lives in.
@@ -132,17 +104,27 @@ fn radio(c: &mut Criterion) {
             .also_listen(Protocol::bluezone())
             .also_listen(Protocol::gaen());
         let filter = Filter::of(&config.listen);
-        let heard: Vec<_> = (0..NEIGHBOURS).map(|number| pieces(kind, number)).collect();
-        let mut join = Join::new(filter, |_: &String| None);
-        let known = heard.iter().map(|it| join_properties(&mut join, it));
-        let frames: Vec<_> = known.map(|it| (it.frame, it.rssi)).collect();
+        let mut join = Join::new(filter);
+        let mut heard = Vec::new();
+        let mut frames = Vec::new();
+        for number in 0..NEIGHBOURS {
+            let all = properties(kind, number);
+            let joined = join.properties(peer(number), &all).unwrap();
+            frames.push((joined.frame, joined.rssi));
+            // Of one that is known the list is not told again.
+            let changed = Pieces {
+                services: None,
+                ..all
+            };
+            heard.push((peer(number), changed));
+        }
 
         group.bench_function(format!("{kind}/pieces_to_sightings"), |b| {
             let mut rig = Rig::new(config.clone());
             b.iter(|| {
                 (0..ROUNDS).for_each(|_| {
-                    rig.round(&heard, |it| {
-                        let joined = join_pieces(&mut join, it);
+                    rig.round(&heard, |(peer, changed)| {
+                        let joined = join.changed(*peer, changed).unwrap();
                         (joined.frame, joined.rssi)
                     });
                 });

@@ -14,7 +14,7 @@ use truyvet::advertisement::uuid_from_u16;
 use truyvet::engine::{Config, Engine};
 use truyvet::entropy::SeededEntropy;
 use truyvet::protocol::ProtocolKind;
-use truyvet::radio::{Advertised, Filter, Join};
+use truyvet::radio::{Advertised, Filter, Join, Peer, Pieces};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol};
@@ -125,19 +125,31 @@ fn known_neighbours_cost_nothing(protocol: Protocol) {
 
 #[test]
 fn pieces_of_known_devices_allocate_nothing_to_be_joined() {
-    let filter = Filter::of(&[Protocol::bluezone(), Protocol::gaen()]);
-    let mut join = Join::new(filter, |_: &String| None);
-    let device = "/org/bluez/hci0/dev_C0_11_22_33_44_55".to_owned();
-    let services = [uuid_from_u16(0xFD6F), uuid_from_u16(0x4E56)];
-    let gaen = HashMap::from([(services[0], vec![7; 20])]);
-    let bluezone = HashMap::from([(0x22B5, vec![7; 12])]);
-    join.properties(&device, Some(-60), &services, &gaen, &HashMap::new());
+    let mut join = Join::new(Filter::of(&[Protocol::bluezone(), Protocol::gaen()]));
+    let peer = Peer::from_address([0xC0, 0x11, 0x22, 0x33, 0x44, 0x55]);
+    let strength = Pieces {
+        rssi_dbm: Some(-60),
+        ..Pieces::default()
+    };
+    let gaen = Pieces {
+        service_data: HashMap::from([(uuid_from_u16(0xFD6F), vec![7; 20])]),
+        ..strength.clone()
+    };
+    let bluezone = Pieces {
+        manufacturer_data: HashMap::from([(0x22B5, vec![7; 12])]),
+        ..strength.clone()
+    };
+    let new = Pieces {
+        services: Some(vec![uuid_from_u16(0xFD6F), uuid_from_u16(0x4E56)]),
+        ..strength.clone()
+    };
+    join.properties(peer, &new);
     let mut joined = 0;
     let spent = allocations(|| {
         for _ in 0..FRAMES {
-            joined += u32::from(join.strength(&device, -61).is_some());
-            joined += u32::from(join.service_data(&device, &gaen).is_some());
-            joined += u32::from(join.manufacturer_data(&device, &bluezone).is_some());
+            for pieces in [&strength, &gaen, &bluezone] {
+                joined += u32::from(join.changed(peer, pieces).is_some());
+            }
         }
     });
     assert_eq!((spent, joined), (0, 2 * FRAMES));

@@ -8,6 +8,7 @@ mod device;
 mod monitor;
 mod payload;
 mod server;
+mod signals;
 mod surroundings;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ pub(super) use self::bus::{Adapter, Bus, Presence, choose};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 pub use self::server::BluezGattServer;
+pub(super) use self::signals::{Signal, Signals, known_devices, peer};
 use super::btleplug::Pauses;
 use super::{Advertised, Advertiser, Caveat, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;

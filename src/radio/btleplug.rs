@@ -7,7 +7,7 @@ mod os;
 mod pause;
 mod reader;
 
-use ::btleplug::api::Central;
+use ::btleplug::api::Central as _;
 use ::btleplug::platform;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,10 +20,10 @@ use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions}
 
 /// Scans with btleplug.
 ///
-/// btleplug's events are drained by a task that lives as long as the scanner, not as long as one
-/// scan: events pile up without bound (Linux) or get lost (elsewhere) while nobody takes them, and
-/// bluez-async panics in a task of its own if their stream is dropped at the moment a signal
-/// arrives.
+/// What is heard is drained by a task that lives as long as the scanner, not as long as one scan. On Linux
+/// btleplug begins and ends the scan, and what BlueZ signals is taken from the bus directly: btleplug would
+/// ask BlueZ about every signal again, and pile up those that come meanwhile without bound. Elsewhere its
+/// events are taken, which get lost while nobody takes them.
 ///
 /// From the first [`start`](Scanner::start) until the scanner is dropped, the task also tells the last
 /// sink of the adapter, in pauses too: [`AdapterState::Off`] and [`AdapterState::Gone`] when the
@@ -164,7 +164,7 @@ impl Session {
         (adapter, power, presence): (platform::Adapter, Power, Presence),
         before: AdapterState,
     ) -> Result<Self, RadioError> {
-        let events = adapter.events().await.map_err(radio_error)?;
+        let events = os::events(&adapter, &power).await?;
         let (orders, received) = mpsc::channel(1);
         let drain = Drain::new(adapter.clone(), power.clone(), before);
         tokio::spawn(drain.run(events, presence, received));

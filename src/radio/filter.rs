@@ -57,6 +57,18 @@ impl Filter {
             })
     }
 
+    /// Whether there is anything of interest among parsed data.
+    pub fn holds_any(
+        &self,
+        service_data: &HashMap<Uuid, Vec<u8>>,
+        manufacturer_data: &HashMap<u16, Vec<u8>>,
+    ) -> bool {
+        let mut services = self.services.iter();
+        let mut companies = self.companies.iter();
+        services.any(|uuid| service_data.contains_key(uuid))
+            || companies.any(|company| manufacturer_data.contains_key(company))
+    }
+
     /// Puts a frame together from parsed pieces; `None` if nothing in them is of interest. A piece
     /// that does not fit into 31 bytes beside the more telling ones is left out: data comes before
     /// lists of services, whose presence it implies.
@@ -96,6 +108,7 @@ impl Filter {
         }
         found.then_some(frame)
     }
+
     fn push_identifier(&self, frame: &mut Advertisement, services: &[Uuid]) {
         let mut unknown = services
             .iter()

@@ -1,7 +1,6 @@
 //! Joins the pieces in which some systems report an advertisement.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
 use uuid::Uuid;
 
@@ -11,8 +10,21 @@ use crate::sighting::Rssi;
 
 /// Devices remembered. BlueZ forgets one 30 seconds after its last frame, and a full train hardly has
 /// more than this in range; each costs about a hundred bytes. What falls out of a flood of invented
-/// addresses loses its list of services alone, as the strength precedes every payload anew.
+/// addresses loses its list of services alone, as a strength comes with nearly every payload.
 const DEVICES_MAX: usize = 1024;
+
+/// What a system reports of a device at a time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pieces {
+    /// The strength in dBm; 127 where it was not measured.
+    pub rssi_dbm: Option<i16>,
+    /// The services listed, unless they are those of before.
+    pub services: Option<Vec<Uuid>>,
+    /// Service data.
+    pub service_data: HashMap<Uuid, Vec<u8>>,
+    /// Manufacturer data.
+    pub manufacturer_data: HashMap<u16, Vec<u8>>,
+}
 
 /// A frame that is whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,43 +34,34 @@ pub struct Joined {
     pub frame: Advertisement,
     /// The strength at which it was heard, if that was measured.
     pub rssi: Option<Rssi>,
-    /// Who can be connected to for more.
-    pub peer: Option<Peer>,
 }
 
-/// Joins the pieces in which btleplug reports an advertisement on Linux, and whoever reports it alike;
-/// `I` names a device.
+/// Joins the pieces in which BlueZ reports advertisements, and whoever reports them alike.
 ///
-/// BlueZ's signals reach btleplug's users as events of one piece each: a signal strength, then service
-/// data or manufacturer data, and the list of services only when it changes. The first frame of an
-/// address comes in no piece at all; it has to be read from the device's properties. What is known of
-/// the devices around completes the next piece. It is bounded: 1,024 devices, the stalest of which gives
-/// way to another.
+/// A device that is new comes with all its properties, one that is known with those that have changed:
+/// strength and data each time, the list of services hardly ever. What is known of the devices around
+/// completes the next piece. It is bounded: 1,024 devices, the stalest of which gives way to another.
 #[derive(Debug)]
-pub struct Join<I> {
+pub struct Join {
     filter: Filter,
-    /// How to connect to a device.
-    peer_of: fn(&I) -> Option<Peer>,
-    devices: HashMap<I, Device>,
+    devices: HashMap<Peer, Device>,
     /// Counts pieces; a device's last one tells how stale it is.
     pieces: u64,
 }
 
 #[derive(Debug, Default)]
 struct Device {
-    peer: Option<Peer>,
     rssi: Option<Rssi>,
     /// Only those of interest, so that no neighbour chooses how long the list gets.
     services: Vec<Uuid>,
     last_piece: u64,
 }
 
-impl<I: Clone + Eq + Hash> Join<I> {
-    /// For frames that pass `filter`; `peer_of` tells how to connect to a device, if one can.
-    pub fn new(filter: Filter, peer_of: fn(&I) -> Option<Peer>) -> Self {
+impl Join {
+    /// For frames that pass `filter`.
+    pub fn new(filter: Filter) -> Self {
         Self {
             filter,
-            peer_of,
             devices: HashMap::new(),
             pieces: 0,
         }
@@ -69,117 +72,63 @@ impl<I: Clone + Eq + Hash> Join<I> {
         &self.filter
     }
 
-    /// All that is known of a device, as read from its properties.
+    /// All that the system knows of a device, as when it is new; gives the frame, if there was one of
+    /// interest.
     ///
-    /// Without `rssi_dbm` it is a device the system remembers (a paired one, say) and has not heard:
-    /// its services are noted, but nothing was on the air. A strength of 127 is not such a case: the
+    /// Without a strength it is a device that the system remembers (a paired one, say) and has not heard:
+    /// what it lists is noted, but nothing was on the air. A strength of 127 is not such a case: the
     /// frame was heard, at a strength nobody measured.
-    pub fn properties(
-        &mut self,
-        id: &I,
-        rssi_dbm: Option<i16>,
-        services: &[Uuid],
-        service_data: &HashMap<Uuid, Vec<u8>>,
-        manufacturer_data: &HashMap<u16, Vec<u8>>,
-    ) -> Option<Joined> {
-        self.services(id, services);
-        self.rssi(id, rssi_dbm?);
+    pub fn properties(&mut self, peer: Peer, all: &Pieces) -> Option<Joined> {
+        let listed = all.services.as_deref().unwrap_or_default();
+        let device = self.note(peer, Some(listed), all.rssi_dbm);
+        let rssi = device.rssi;
+        all.rssi_dbm?;
         let frame = self
             .filter
-            .frame(services, service_data, manufacturer_data)?;
-        Some(joined(frame, self.devices.get(id)))
+            .frame(listed, &all.service_data, &all.manufacturer_data)?;
+        Some(Joined { frame, rssi })
     }
 
-    /// A device has been heard at `dbm`, the strength of the frame whose payload comes next. If it lists a 128-bit service of interest, that is the
-    /// frame: nothing may come after it, as there is no data that would tell more.
-    pub fn strength(&mut self, id: &I, dbm: i16) -> Option<Joined> {
-        self.rssi(id, dbm);
-        let device = self.devices.get(id)?;
-        let services = &device.services;
-        if services.iter().all(|uuid| uuid_to_u16(*uuid).is_some()) {
+    /// What has changed of a device; gives the frame, if that was one of interest.
+    ///
+    /// Data of interest is one, with the services that the device has listed. So is a new list of
+    /// services that is heard, and a 128-bit service of interest each time that it is: nothing else
+    /// comes of those that cannot advertise data.
+    pub fn changed(&mut self, peer: Peer, pieces: &Pieces) -> Option<Joined> {
+        let (service_data, manufacturer_data) = (&pieces.service_data, &pieces.manufacturer_data);
+        let data = self.filter.holds_any(service_data, manufacturer_data);
+        if !data && pieces.rssi_dbm.is_none() && pieces.services.is_none() {
             return None;
         }
-        let frame = self
-            .filter
-            .frame(services, &HashMap::new(), &HashMap::new())?;
-        Some(joined(frame, Some(device)))
-    }
-
-    fn rssi(&mut self, id: &I, dbm: i16) {
-        self.note(id, |device| device.rssi = Rssi::from_dbm(dbm));
-    }
-
-    /// The services that a device lists from now on.
-    pub fn services(&mut self, id: &I, services: &[Uuid]) {
-        let wanted = self.filter.services();
-        let of_interest = wanted
-            .iter()
-            .filter(|uuid| services.contains(uuid))
-            .copied()
-            .collect();
-        self.note(id, |device| device.services = of_interest);
-    }
-
-    /// A frame's service data.
-    pub fn service_data(
-        &mut self,
-        id: &I,
-        service_data: &HashMap<Uuid, Vec<u8>>,
-    ) -> Option<Joined> {
-        let wanted = self.filter.services();
-        if !wanted.iter().any(|uuid| service_data.contains_key(uuid)) {
-            return None;
-        }
-        self.payload(id, service_data, &HashMap::new())
-    }
-
-    /// A frame's manufacturer data.
-    pub fn manufacturer_data(
-        &mut self,
-        id: &I,
-        manufacturer_data: &HashMap<u16, Vec<u8>>,
-    ) -> Option<Joined> {
-        let wanted = self.filter.companies();
-        if !wanted.iter().any(|id| manufacturer_data.contains_key(id)) {
-            return None;
-        }
-        self.payload(id, &HashMap::new(), manufacturer_data)
-    }
-
-    fn payload(
-        &mut self,
-        id: &I,
-        service_data: &HashMap<Uuid, Vec<u8>>,
-        manufacturer_data: &HashMap<u16, Vec<u8>>,
-    ) -> Option<Joined> {
-        let device = self.devices.get(id);
-        let services = device.map_or(&[][..], |device| &device.services);
-        let frame = self
-            .filter
-            .frame(services, service_data, manufacturer_data)?;
-        Some(joined(frame, device))
-    }
-
-    fn note(&mut self, id: &I, change: impl FnOnce(&mut Device)) {
-        self.pieces += 1;
-        let last_piece = self.pieces;
-        let change = |device: &mut Device| {
-            device.last_piece = last_piece;
-            change(device);
+        self.note(peer, pieces.services.as_deref(), pieces.rssi_dbm);
+        let device = self.devices.get(&peer)?;
+        let long = |uuid: &Uuid| uuid_to_u16(*uuid).is_none();
+        let listed = match &pieces.services {
+            _ if !data && pieces.rssi_dbm.is_none() => return None,
+            Some(listed) => listed,
+            None if data || device.services.iter().any(long) => &device.services,
+            None => return None,
         };
-        // An entry would cost a copy of the name for each piece.
-        if let Some(device) = self.devices.get_mut(id) {
-            return change(device);
-        }
-        if self.devices.len() >= DEVICES_MAX {
+        let frame = self.filter.frame(listed, service_data, manufacturer_data)?;
+        let rssi = device.rssi;
+        Some(Joined { frame, rssi })
+    }
+
+    fn note(&mut self, peer: Peer, services: Option<&[Uuid]>, rssi_dbm: Option<i16>) -> &Device {
+        self.pieces += 1;
+        if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(&peer) {
             self.forget_stalest();
         }
-        let mut device = Device {
-            peer: (self.peer_of)(id),
-            ..Device::default()
-        };
-        change(&mut device);
-        self.devices.insert(id.clone(), device);
+        let device = self.devices.entry(peer).or_default();
+        device.last_piece = self.pieces;
+        if let Some(dbm) = rssi_dbm {
+            device.rssi = Rssi::from_dbm(dbm);
+        }
+        if let Some(services) = services {
+            let wanted = self.filter.services().iter();
+            device.services = wanted.filter(|it| services.contains(it)).copied().collect();
+        }
+        device
     }
 
     fn forget_stalest(&mut self) {
@@ -187,18 +136,10 @@ impl<I: Clone + Eq + Hash> Join<I> {
             .devices
             .iter()
             .min_by_key(|(_, device)| device.last_piece)
-            .map(|(id, _)| id.clone());
-        if let Some(id) = stalest {
-            self.devices.remove(&id);
+            .map(|(peer, _)| *peer);
+        if let Some(peer) = stalest {
+            self.devices.remove(&peer);
         }
-    }
-}
-
-fn joined(frame: Advertisement, device: Option<&Device>) -> Joined {
-    Joined {
-        frame,
-        rssi: device.and_then(|device| device.rssi),
-        peer: device.and_then(|device| device.peer),
     }
 }
 
@@ -211,30 +152,63 @@ mod tests {
 
     const GAEN: Uuid = uuid_from_u16(0xFD6F);
     const BLUEZONE: Uuid = uuid_from_u16(0x4E56);
+    const BATTERY: Uuid = uuid_from_u16(0x180F);
 
-    fn join() -> Join<u32> {
-        Join::new(
-            Filter::of(&[Protocol::bluezone(), Protocol::gaen()]),
-            |id: &u32| {
-                id.is_multiple_of(2)
-                    .then(|| Peer::from_address([*id as u8; 6]))
-            },
-        )
+    fn join() -> Join {
+        Join::new(Filter::of(&[Protocol::bluezone(), Protocol::gaen()]))
     }
 
-    fn gaen_data(byte: u8) -> HashMap<Uuid, Vec<u8>> {
-        HashMap::from([(GAEN, vec![byte; 20])])
+    fn peer(number: usize) -> Peer {
+        let bytes = u128::try_from(number).unwrap().to_le_bytes();
+        Peer::from_system_id(bytes)
     }
 
-    fn bluezone_data() -> HashMap<u16, Vec<u8>> {
-        HashMap::from([(0x22B5, vec![7; 12])])
+    fn strength(dbm: i16) -> Pieces {
+        Pieces {
+            rssi_dbm: Some(dbm),
+            ..Pieces::default()
+        }
+    }
+
+    fn services(listed: &[Uuid]) -> Pieces {
+        Pieces {
+            services: Some(listed.to_vec()),
+            ..Pieces::default()
+        }
+    }
+
+    fn gaen(byte: u8) -> Pieces {
+        Pieces {
+            service_data: HashMap::from([(GAEN, vec![byte; 20])]),
+            ..Pieces::default()
+        }
+    }
+
+    fn bluezone() -> Pieces {
+        Pieces {
+            manufacturer_data: HashMap::from([(0x22B5, vec![7; 12])]),
+            ..Pieces::default()
+        }
+    }
+
+    fn at(dbm: i16, pieces: Pieces) -> Pieces {
+        Pieces {
+            rssi_dbm: Some(dbm),
+            ..pieces
+        }
+    }
+
+    fn dbm(joined: Option<Joined>) -> Option<i8> {
+        joined.unwrap().rssi.map(Rssi::dbm)
     }
 
     #[test]
     fn first_frame_of_a_new_address() {
-        let Joined { frame, rssi, .. } = join()
-            .properties(&1, Some(-63), &[GAEN], &gaen_data(9), &HashMap::new())
-            .unwrap();
+        let new = Pieces {
+            services: Some(vec![GAEN]),
+            ..at(-63, gaen(9))
+        };
+        let Joined { frame, rssi } = join().properties(peer(1), &new).unwrap();
         assert_eq!(frame.service_data16(0xFD6F), Some(&[9; 20][..]));
         assert!(frame.has_service(GAEN));
         assert_eq!(rssi, Rssi::from_dbm(-63));
@@ -243,103 +217,98 @@ mod tests {
     #[test]
     fn a_remembered_device_was_not_heard() {
         let mut join = join();
-        let none = join.properties(&1, None, &[BLUEZONE], &HashMap::new(), &bluezone_data());
-        assert_eq!(none, None);
-        let Joined { frame, .. } = join.manufacturer_data(&1, &bluezone_data()).unwrap();
+        let remembered = Pieces {
+            services: Some(vec![BLUEZONE]),
+            ..bluezone()
+        };
+        assert_eq!(join.properties(peer(1), &remembered), None);
+        let Joined { frame, .. } = join.changed(peer(1), &at(-60, bluezone())).unwrap();
         assert!(frame.has_service(BLUEZONE));
     }
 
     #[test]
-    fn rssi_joins_the_next_payload() {
+    fn data_without_a_strength_has_the_last_one() {
         let mut join = join();
-        join.rssi(&1, -50);
-        join.rssi(&2, -80);
-        let heard = |joined: Option<Joined>| joined.unwrap().rssi.map(Rssi::dbm);
-        assert_eq!(heard(join.service_data(&1, &gaen_data(1))), Some(-50));
-        assert_eq!(
-            heard(join.manufacturer_data(&2, &bluezone_data())),
-            Some(-80)
-        );
-        join.rssi(&1, -52);
-        assert_eq!(heard(join.service_data(&1, &gaen_data(1))), Some(-52));
+        assert_eq!(join.changed(peer(1), &gaen(1)).unwrap().rssi, None);
+        join.changed(peer(1), &strength(-50));
+        join.changed(peer(2), &strength(-80));
+        assert_eq!(dbm(join.changed(peer(1), &gaen(1))), Some(-50));
+        assert_eq!(dbm(join.changed(peer(2), &bluezone())), Some(-80));
+        assert_eq!(dbm(join.changed(peer(1), &at(-52, gaen(1)))), Some(-52));
     }
 
     #[test]
     fn rssi_127_is_unknown() {
         let mut join = join();
-        join.rssi(&1, -50);
-        join.rssi(&1, 127);
-        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().rssi, None);
-        let first = join.properties(&2, Some(127), &[], &gaen_data(2), &HashMap::new());
-        assert_eq!(first.unwrap().rssi, None);
+        join.changed(peer(1), &strength(-50));
+        join.changed(peer(1), &strength(127));
+        assert_eq!(dbm(join.changed(peer(1), &gaen(1))), None);
+        assert_eq!(dbm(join.properties(peer(2), &at(127, gaen(2)))), None);
     }
 
     #[test]
     fn a_long_service_alone_is_a_frame_each_time() {
         let mut join = join();
         let ios = WireProfile::default().ios_service;
-        join.services(&1, &[ios]);
-        join.services(&2, &[GAEN]);
-        for dbm in [-50, -60] {
-            let Joined { frame, rssi, .. } = join.strength(&1, dbm).unwrap();
-            assert!(frame.has_service(ios));
-            assert_eq!(rssi, Rssi::from_dbm(dbm));
-            assert_eq!(join.strength(&2, dbm), None);
-            assert_eq!(join.strength(&3, dbm), None);
+        assert_eq!(join.changed(peer(1), &services(&[ios])), None);
+        join.changed(peer(2), &services(&[GAEN]));
+        for heard in [-50, -60] {
+            let joined = join.changed(peer(1), &strength(heard));
+            assert!(joined.unwrap().frame.has_service(ios));
+            assert_eq!(dbm(joined), Some(heard as i8));
+            assert_eq!(join.changed(peer(2), &strength(heard)), None);
+            assert_eq!(join.changed(peer(3), &strength(heard)), None);
         }
     }
 
     #[test]
-    fn payload_without_a_strength() {
-        let Joined { frame, rssi, .. } = join().service_data(&1, &gaen_data(1)).unwrap();
-        assert_eq!(frame.service_data16(0xFD6F), Some(&[1; 20][..]));
-        assert_eq!(rssi, None);
+    fn a_new_list_that_is_heard_may_hold_an_identifier() {
+        let mut join = join();
+        let id = Uuid::from_u128(7);
+        let joined = join.changed(peer(1), &at(-60, services(&[GAEN, id])));
+        assert!(joined.unwrap().frame.has_service(id));
+        assert_eq!(join.changed(peer(1), &services(&[GAEN, id])), None);
     }
 
     #[test]
     fn known_services_join_manufacturer_data() {
         let mut join = join();
-        join.services(&1, &[uuid_from_u16(0x180F), BLUEZONE]);
-        let Joined { frame, .. } = join.manufacturer_data(&1, &bluezone_data()).unwrap();
+        join.changed(peer(1), &services(&[BATTERY, BLUEZONE]));
+        let Joined { frame, .. } = join.changed(peer(1), &bluezone()).unwrap();
         assert!(frame.has_service(BLUEZONE));
-        assert!(!frame.has_service(uuid_from_u16(0x180F)));
+        assert!(!frame.has_service(BATTERY));
         assert_eq!(frame.manufacturer_data(0x22B5), Some(&[7; 12][..]));
     }
 
     #[test]
     fn a_strangers_data_is_no_frame_of_a_known_service() {
         let mut join = join();
-        join.services(&1, &[GAEN]);
-        let battery = HashMap::from([(uuid_from_u16(0x180F), vec![90])]);
-        assert_eq!(join.service_data(&1, &battery), None);
-        let stranger = HashMap::from([(0x0059, vec![1; 9])]);
-        assert_eq!(join.manufacturer_data(&1, &stranger), None);
+        join.changed(peer(1), &services(&[GAEN]));
+        let battery = Pieces {
+            service_data: HashMap::from([(BATTERY, vec![90])]),
+            ..strength(-60)
+        };
+        assert_eq!(join.changed(peer(1), &battery), None);
+        let stranger = Pieces {
+            manufacturer_data: HashMap::from([(0x0059, vec![1; 9])]),
+            ..strength(-60)
+        };
+        assert_eq!(join.changed(peer(1), &stranger), None);
     }
 
     #[test]
     fn services_of_a_stranger_take_no_room() {
         let mut join = join();
         let many: Vec<_> = (0..5_000).map(uuid_from_u16).collect();
-        join.services(&1, &many);
-        assert!(join.devices[&1].services.is_empty());
-    }
-
-    #[test]
-    fn whom_a_frame_comes_from() {
-        let mut join = join();
-        for (id, connectable) in [(1, false), (2, true)] {
-            join.rssi(&id, -50);
-            let joined = join.service_data(&id, &gaen_data(1)).unwrap();
-            assert_eq!(joined.peer.is_some(), connectable);
-        }
+        join.changed(peer(1), &services(&many));
+        assert!(join.devices[&peer(1)].services.is_empty());
     }
 
     #[test]
     fn map_is_bounded() {
         let mut join = join();
-        let flood = u32::try_from(3 * DEVICES_MAX).unwrap();
-        for id in 0..flood {
-            join.rssi(&id, -70);
+        for number in 0..3 * DEVICES_MAX {
+            join.changed(peer(number), &strength(-70));
         }
         assert_eq!(join.devices.len(), DEVICES_MAX);
     }
@@ -347,14 +316,13 @@ mod tests {
     #[test]
     fn the_stalest_is_forgotten_first() {
         let mut join = join();
-        let full = u32::try_from(DEVICES_MAX).unwrap();
-        for id in 0..full {
-            join.rssi(&id, -70);
+        for number in 0..DEVICES_MAX {
+            join.changed(peer(number), &strength(-70));
         }
-        join.rssi(&0, -60);
-        join.rssi(&full, -80);
-        assert!(join.devices.contains_key(&0) && join.devices.contains_key(&full));
-        assert!(!join.devices.contains_key(&1));
-        assert_eq!(join.service_data(&1, &gaen_data(1)).unwrap().rssi, None);
+        join.changed(peer(0), &strength(-60));
+        join.changed(peer(DEVICES_MAX), &strength(-80));
+        assert!(join.devices.contains_key(&peer(0)));
+        assert!(join.devices.contains_key(&peer(DEVICES_MAX)));
+        assert!(!join.devices.contains_key(&peer(1)));
     }
 }

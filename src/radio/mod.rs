@@ -30,7 +30,7 @@ pub mod windows;
 pub use filter::Filter;
 pub(crate) use gatt::DynGattReader;
 pub use gatt::{GattReader, GattRequest};
-pub use join::{Join, Joined};
+pub use join::{Join, Joined, Pieces};
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]

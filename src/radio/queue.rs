@@ -173,9 +173,10 @@ impl RadioSink {
         self.notice(Notice::ScanMode(mode));
     }
 
-    /// A frame was on the air that the radio could not read; it is counted apart from those dropped.
-    pub fn missed(&self) {
-        self.lost.missed.fetch_add(1, Ordering::Relaxed);
+    /// So many frames were on the air that the radio could not read; they are counted apart from those
+    /// dropped.
+    pub fn missed(&self, count: u64) {
+        self.lost.missed.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Nothing more will come, as at the end of a recording. The listener learns of it after every
@@ -278,7 +279,7 @@ mod tests {
         }
         sink.adapter(AdapterState::Off);
         sink.finished();
-        sink.missed();
+        sink.missed(1);
         assert_eq!((events.take_dropped(), events.take_missed()), (3, 1));
         assert_eq!((events.take_dropped(), events.take_missed()), (0, 0));
         assert_eq!(names(std::iter::from_fn(|| events.try_next())), "ahhf");

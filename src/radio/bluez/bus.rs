@@ -19,7 +19,8 @@ use super::surroundings;
 
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
-const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
+pub(super) const DEVICE: &str = "org.bluez.Device1";
 
 /// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
 /// on an emulated machine under load; a controller that has hung answers never.
@@ -88,6 +89,31 @@ impl Bus {
             }),
         );
         objects
+    }
+
+    /// Has the bus pass on the signals of a match rule.
+    pub(super) async fn subscribe(&self, rule: &str) -> Result<(), RadioError> {
+        let added = self.connection.add_match_no_cb(rule).await;
+        added.map_err(radio_error)
+    }
+
+    /// Hands `take` what matches `rule`, for as long as the connection lasts. Of several rules that match
+    /// a message, one alone gets it.
+    pub(super) fn receive(
+        &self,
+        rule: MatchRule<'static>,
+        take: impl Fn(&Message) + Send + Sync + 'static,
+    ) {
+        let take = Box::new(move |message: Message, _: &SyncConnection| {
+            take(&message);
+            true
+        });
+        self.connection.start_receive(rule, take);
+    }
+
+    /// Whether the bus is there, as long as [`follow`](Self::follow) is not called.
+    pub(super) fn presence(&self) -> watch::Receiver<bool> {
+        self.here.subscribe()
     }
 
     /// Calls a method of BlueZ.

@@ -3,10 +3,8 @@
 use dbus::Path;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::Properties;
 
-use super::bus::{Bus, radio_error};
+use super::bus::{ADAPTER, Bus, DEVICE, radio_error};
 use crate::radio::RadioError;
-
-const DEVICE: &str = "org.bluez.Device1";
 
 impl Bus {
     /// Whether its owner has paired or trusted the device at `path`.
@@ -29,8 +27,7 @@ impl Bus {
         path: &Path<'static>,
     ) -> Result<(), RadioError> {
         let method = "RemoveDevice";
-        let interface = "org.bluez.Adapter1";
-        self.call::<()>(adapter, interface, method, (path.clone(),))
+        self.call::<()>(adapter, ADAPTER, method, (path.clone(),))
             .await
             .map_err(radio_error)
     }

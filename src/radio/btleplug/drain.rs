@@ -1,30 +1,18 @@
-//! The task that takes btleplug's events, for as long as a scanner lives.
+//! The task that takes the system's events, for as long as a scanner lives.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use ::btleplug::api::{
-    Central, CentralEvent, CentralState, Peripheral, PeripheralProperties, ScanFilter,
-};
-use ::btleplug::platform::{Adapter, PeripheralId};
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
-
-use super::os::{self, Power, Presence};
+use super::os::{Power, Presence};
 use super::pause::Pause;
 use super::{absence, explain};
 use crate::radio::join::{Join, Joined};
-use crate::radio::{AdapterState, Filter, RadioError, RadioSink, ScanMode};
-
-/// Devices whose properties are being read at a time, one call each. A bus refuses a connection more
-/// than 128 unanswered calls (dbus-daemon's default), of which btleplug needs its own.
-const LOOKUPS_MAX: usize = 64;
-
-/// Devices read until btleplug is told to forget those it knows. It never does by itself on macOS,
-/// Windows and Android, and every neighbour is a new device each ten or fifteen minutes.
-const READ_MAX: usize = 1024;
+use crate::radio::{AdapterState, Filter, Peer, Pieces, RadioError, RadioSink, ScanMode};
+use ::btleplug::api::{Central, ScanFilter};
+use ::btleplug::platform::Adapter;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
@@ -38,18 +26,20 @@ const HEARING_PER_DEAFNESS: u32 = 50;
 /// How long a scanner that has been dropped may take to end its scan.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What an event says of an advertisement.
-#[cfg_attr(
-    not(target_os = "linux"),
-    expect(dead_code, reason = "only BlueZ's advertisements come in pieces")
-)]
+/// What the system tells.
 pub(super) enum News {
-    /// There is a frame to read from the device's properties.
-    Look(PeripheralId),
-    Rssi(PeripheralId, i16),
-    Services(PeripheralId, Vec<Uuid>),
-    ServiceData(PeripheralId, HashMap<Uuid, Vec<u8>>),
-    ManufacturerData(PeripheralId, HashMap<u16, Vec<u8>>),
+    /// All that there is to say of a device.
+    Device(Peer, Pieces),
+    /// Something has changed about a device.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only BlueZ's advertisements come in pieces")
+    )]
+    Changed(Peer, Pieces),
+    /// The adapter has been switched on or off.
+    Powered(bool),
+    /// So much was told too fast to be taken.
+    Lost(u64),
 }
 
 /// What the scanner tells its task, with where to answer.
@@ -66,17 +56,17 @@ pub(super) enum Order {
     Pause(Pause),
 }
 
-pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
+pub(super) type Events = Pin<Box<dyn Stream<Item = News> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// An errand's result.
 enum Done {
-    Looked(PeripheralId, Option<Box<PeripheralProperties>>),
+    /// What the system knew before the scan.
+    Knows(Vec<(Peer, Vec<Uuid>)>),
     /// How the scan is heard from now on, if there is one, and how long it took to begin it.
     Resumed(Result<Option<ScanMode>, RadioError>, Duration),
     /// It is time to begin the scan of this number anew, to hear everybody again.
     RestartDue(u64),
-    Forgotten,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -88,7 +78,7 @@ enum Resuming {
     YesAndAgain,
 }
 
-/// Takes btleplug's events. It waits for nothing else: what needs an answer from the
+/// Takes the system's events. It waits for nothing else: what needs an answer from the
 /// system is an errand, run beside the events.
 pub(super) struct Drain {
     adapter: Adapter,
@@ -98,12 +88,10 @@ pub(super) struct Drain {
     /// Whom to tell of the adapter: whoever has listened last.
     sink: Option<RadioSink>,
     /// What is heard, while there is to be a scan.
-    join: Option<Join<PeripheralId>>,
+    join: Option<Join>,
     /// Who waits to be told how the scan began.
     answer: Option<oneshot::Sender<Result<(), RadioError>>>,
     errands: FuturesUnordered<Errand>,
-    lookups: usize,
-    read: usize,
     resuming: Resuming,
     /// A pause that waits until the scan has been resumed.
     pause: Option<Pause>,
@@ -123,8 +111,6 @@ impl Drain {
             join: None,
             answer: None,
             errands: FuturesUnordered::new(),
-            lookups: 0,
-            read: 0,
             resuming: Resuming::No,
             pause: None,
             mode: None,
@@ -174,7 +160,11 @@ impl Drain {
         match order {
             Order::Listen(filter, sink, answer) => {
                 self.drop_errands();
-                self.join = Some(Join::new(filter, os::peer));
+                self.join = Some(Join::new(filter));
+                let power = self.power.clone();
+                self.errands.push(Box::pin(
+                    async move { Done::Knows(power.known_devices().await) },
+                ));
                 self.sink = Some(sink);
                 self.mode = None;
                 self.answer = Some(answer);
@@ -195,7 +185,6 @@ impl Drain {
     /// Whether there is something among them that is to be found out all the same.
     fn drop_errands(&mut self) -> bool {
         self.errands.clear();
-        self.lookups = 0;
         self.pause = None;
         // Whoever gave the order before has given up waiting.
         self.answer = None;
@@ -210,83 +199,42 @@ impl Drain {
         }
     }
 
-    fn event(&mut self, event: CentralEvent) {
-        match event {
-            CentralEvent::StateUpdate(CentralState::PoweredOn) => return self.powered_on(),
-            CentralEvent::StateUpdate(CentralState::PoweredOff) => {
-                self.report(AdapterState::Off);
-                return self.look_again();
-            }
-            _ => {}
+    fn event(&mut self, news: News) {
+        if let News::Powered(on) = news {
+            return self.powered(on);
         }
         let (Some(join), Some(sink)) = (&mut self.join, &self.sink) else {
             return;
         };
-        let joined = match os::news(event) {
-            Some(News::Look(id)) => return self.look(id),
-            Some(News::Rssi(id, dbm)) => join.strength(&id, dbm),
-            Some(News::Services(id, services)) => {
-                join.services(&id, &services);
-                None
-            }
-            Some(News::ServiceData(id, data)) => join.service_data(&id, &data),
-            Some(News::ManufacturerData(id, data)) => join.manufacturer_data(&id, &data),
-            None => None,
+        let (peer, joined) = match news {
+            News::Device(peer, all) => (peer, join.properties(peer, &all)),
+            News::Changed(peer, pieces) => (peer, join.changed(peer, &pieces)),
+            News::Lost(count) => return sink.missed(count),
+            News::Powered(_) => return,
         };
-        if let Some(joined) = joined {
-            pass_on(sink, joined);
+        if let Some(Joined { frame, rssi }) = joined {
+            sink.heard_from(peer, frame, rssi);
         }
     }
 
-    /// Reads a device's properties.
-    fn look(&mut self, id: PeripheralId) {
-        if self.lookups >= LOOKUPS_MAX {
-            if let Some(sink) = &self.sink {
-                sink.missed();
-            }
-            return;
-        }
-        self.lookups += 1;
-        let adapter = self.adapter.clone();
-        self.errands.push(Box::pin(async move {
-            let mut properties = read(&adapter, &id).await;
-            if properties.is_none() {
-                // The D-Bus library fails calls made at the same moment as others, now and then.
-                properties = read(&adapter, &id).await;
-            }
-            Done::Looked(id, properties.map(Box::new))
-        }));
-        self.read += 1;
-        if self.read >= READ_MAX {
-            self.read = 0;
-            let adapter = self.adapter.clone();
-            self.errands.push(Box::pin(async move {
-                // Some systems have nothing to forget, and say so.
-                let _ = adapter.clear_peripherals().await;
-                Done::Forgotten
-            }));
-        }
-    }
-
-    fn powered_on(&mut self) {
-        // Said of an adapter that has not been off, it is no reason to interrupt the scan.
-        if self.state != AdapterState::Ready || self.resuming != Resuming::No {
+    fn powered(&mut self, on: bool) {
+        if !on {
+            self.report(AdapterState::Off);
+            self.look_again();
+        } else if self.state != AdapterState::Ready || self.resuming != Resuming::No {
+            // Said of an adapter that has not been off, it is no reason to interrupt the scan.
             self.resume();
         }
     }
 
-    fn looked(&mut self, id: &PeripheralId, properties: Option<&PeripheralProperties>) {
-        let (Some(join), Some(sink)) = (&mut self.join, &self.sink) else {
-            return;
-        };
-        let Some(found) = properties else {
-            // It has gone again.
-            return sink.missed();
-        };
-        let (services, data) = (&found.services, &found.service_data);
-        let joined = join.properties(id, found.rssi, services, data, &found.manufacturer_data);
-        if let Some(joined) = joined {
-            pass_on(sink, joined);
+    /// Notes what a device has listed before, of which the system does not tell again.
+    fn remember(&mut self, peer: Peer, services: Vec<Uuid>) {
+        if let Some(join) = &mut self.join {
+            let known = Pieces {
+                services: Some(services),
+                ..Pieces::default()
+            };
+            join.properties(peer, &known);
         }
     }
 
@@ -396,22 +344,14 @@ impl Drain {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Looked(id, properties) => {
-                self.lookups = self.lookups.saturating_sub(1);
-                self.looked(&id, properties.as_deref());
-            }
             Done::Resumed(resumed, took) => self.resumed(resumed, took),
             Done::RestartDue(number) => self.restart(number),
-            Done::Forgotten => {}
+            Done::Knows(devices) => {
+                for (peer, services) in devices {
+                    self.remember(peer, services);
+                }
+            }
         }
-    }
-}
-
-fn pass_on(sink: &RadioSink, joined: Joined) {
-    let Joined { frame, rssi, peer } = joined;
-    match peer {
-        Some(peer) => sink.heard_from(peer, frame, rssi),
-        None => sink.heard(frame, rssi),
     }
 }
 
@@ -434,9 +374,4 @@ async fn begin(
         Ok(()) => Ok(Some(mode)),
         Err(error) => Err(explain(power, error).await),
     }
-}
-
-async fn read(adapter: &Adapter, id: &PeripheralId) -> Option<PeripheralProperties> {
-    let peripheral = adapter.peripheral(id).await.ok()?;
-    peripheral.properties().await.ok().flatten()
 }

@@ -1,17 +1,19 @@
-//! What differs on Linux: BlueZ tells of its adapters over a bus of which we may ask ourselves, and
-//! btleplug gives an advertisement in pieces.
+//! What differs on Linux: BlueZ tells of its adapters and of what they hear over a bus on which we may
+//! listen ourselves, and gives an advertisement in pieces.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::btleplug::api::{BDAddr, Central, CentralEvent, Manager as _};
+use ::btleplug::api::{Central, Manager as _};
 use ::btleplug::platform::{Adapter, Manager, PeripheralId};
 use dbus::Path;
+use futures_util::stream;
+use uuid::Uuid;
 
-use super::drain::News;
+use super::drain::{Events, News};
 use super::radio_error;
 pub(super) use crate::radio::bluez::Presence;
-use crate::radio::bluez::{self, Bus, Monitor, choose};
+use crate::radio::bluez::{self, Bus, Monitor, Signal, Signals, choose};
 use crate::radio::{Filter, Peer, RadioError, ScanMode, SystemOptions};
 
 /// How often a scan is begun anew where BlueZ reports no repeated frames otherwise: each time it reports
@@ -44,6 +46,13 @@ impl Power {
                 every: RESTART_EVERY,
             },
         }
+    }
+
+    /// The devices that BlueZ knows already, of which it tells nothing but what changes.
+    pub(super) async fn known_devices(&self) -> Vec<(Peer, Vec<Uuid>)> {
+        // Without them, their services are missing from what is heard of them; they come anew in time.
+        let known = bluez::known_devices(&self.bus, &self.adapter).await;
+        known.unwrap_or_default()
     }
 
     /// To be called after a scan.
@@ -107,24 +116,19 @@ pub(super) async fn follow(
     Err(RadioError::NoAdapter)
 }
 
-/// BlueZ sends one signal a frame. btleplug makes of it first the strength, then the payload; of a new
-/// device it tells nothing but that there is one.
-pub(super) fn news(event: CentralEvent) -> Option<News> {
-    match event {
-        CentralEvent::DeviceDiscovered(id) | CentralEvent::DeviceUpdated(id) => {
-            Some(News::Look(id))
-        }
-        CentralEvent::RssiUpdate { id, rssi } => Some(News::Rssi(id, rssi)),
-        CentralEvent::ServicesAdvertisement { id, services } => Some(News::Services(id, services)),
-        CentralEvent::ServiceDataAdvertisement { id, service_data } => {
-            Some(News::ServiceData(id, service_data))
-        }
-        CentralEvent::ManufacturerDataAdvertisement {
-            id,
-            manufacturer_data,
-        } => Some(News::ManufacturerData(id, manufacturer_data)),
-        _ => None,
-    }
+/// What BlueZ signals.
+pub(super) async fn events(_: &Adapter, power: &Power) -> Result<Events, RadioError> {
+    let signals = Signals::of(&power.adapter).await?;
+    let news = stream::unfold(signals, async |mut signals| {
+        let news = match signals.next().await? {
+            Signal::Device(peer, all) => News::Device(peer, all),
+            Signal::Changed(peer, pieces) => News::Changed(peer, pieces),
+            Signal::Powered(on) => News::Powered(on),
+            Signal::Lost(count) => News::Lost(count),
+        };
+        Some((news, signals))
+    });
+    Ok(Box::pin(news))
 }
 
 /// The object of the device "hci0/dev_C0_11_22_33_44_55".
@@ -132,10 +136,7 @@ fn device_path(id: &PeripheralId) -> Result<Path<'static>, RadioError> {
     Path::new(format!("/org/bluez/{id}")).map_err(RadioError::System)
 }
 
-/// The device at "hci0/dev_C0_11_22_33_44_55".
+/// Who "hci0/dev_C0_11_22_33_44_55" is.
 pub(super) fn peer(id: &PeripheralId) -> Option<Peer> {
-    let path = id.to_string();
-    let (_, address) = path.rsplit_once("/dev_")?;
-    let address: BDAddr = address.replace('_', ":").parse().ok()?;
-    Some(Peer::from_address(address.into_inner()))
+    bluez::peer(&id.to_string())
 }

@@ -1,14 +1,18 @@
 //! Systems other than Linux: btleplug keeps each device's properties in memory, strength included, so
 //! every frame is read from there.
 
-use ::btleplug::api::{BDAddr, Central, CentralEvent, CentralState, Manager as _};
+use ::btleplug::api::{
+    BDAddr, Central, CentralEvent, CentralState, Manager as _, Peripheral as _,
+    PeripheralProperties,
+};
 use ::btleplug::platform::{Adapter, Manager, PeripheralId};
+use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use super::drain::News;
+use super::drain::{Events, News};
 use super::radio_error;
 use crate::advertisement::uuid_to_u16;
-use crate::radio::{Filter, Peer, RadioError, ScanMode, SystemOptions};
+use crate::radio::{Filter, Peer, Pieces, RadioError, ScanMode, SystemOptions};
 
 /// Asks the system whether the adapter is on.
 #[derive(Clone)]
@@ -33,6 +37,11 @@ impl Power {
     }
 
     pub(super) async fn hear_no_more(&self) {}
+
+    /// They tell everything of a device each time.
+    pub(super) async fn known_devices(&self) -> Vec<(Peer, Vec<Uuid>)> {
+        Vec::new()
+    }
 
     /// These systems tell nobody whom their owner has paired.
     pub(super) async fn require_stranger(&self, _: &PeripheralId) -> Result<(), RadioError> {
@@ -91,29 +100,89 @@ fn is_wanted(wanted: Option<&str>, name: &str, address: Option<BDAddr>) -> bool 
     wanted == name || address.is_some_and(|address| address.eq_ignore_ascii_case(wanted))
 }
 
-/// Windows and Android tell with each frame that a device is new or updated; Apple's systems tell of
-/// the payload, once its properties hold it, and of the strength not at all. There a list of services
-/// that has a long one is the payload: 31 bytes hold it beside no data to speak of.
-pub(super) fn news(event: CentralEvent) -> Option<News> {
-    match event {
-        CentralEvent::DeviceDiscovered(id) | CentralEvent::DeviceUpdated(id)
-            if !cfg!(target_vendor = "apple") =>
-        {
-            Some(News::Look(id))
+/// What btleplug tells.
+pub(super) async fn events(adapter: &Adapter, _: &Power) -> Result<Events, RadioError> {
+    let events = adapter.events().await.map_err(radio_error)?;
+    let devices = Devices {
+        adapter: adapter.clone(),
+        read: 0,
+    };
+    let told = stream::unfold((events, devices), async |(mut events, mut devices)| {
+        loop {
+            let event = events.next().await?;
+            if let Some(news) = devices.news(event).await {
+                return Some((news, (events, devices)));
+            }
         }
-        CentralEvent::ServiceDataAdvertisement { id, .. }
-        | CentralEvent::ManufacturerDataAdvertisement { id, .. }
-            if cfg!(target_vendor = "apple") =>
-        {
-            Some(News::Look(id))
+    });
+    Ok(Box::pin(told))
+}
+
+/// Devices read until btleplug is told to forget those it knows. It never does by itself, and every
+/// neighbour is a new device each ten or fifteen minutes.
+const READ_MAX: usize = 1_024;
+
+/// Reads the properties of devices of which btleplug tells.
+struct Devices {
+    adapter: Adapter,
+    read: usize,
+}
+
+impl Devices {
+    /// Windows and Android tell with each frame that a device is new or updated; Apple's systems tell of
+    /// the payload, once its properties hold it, and of the strength not at all. There a list of services
+    /// that has a long one is the payload: 31 bytes hold it beside no data to speak of.
+    async fn news(&mut self, event: CentralEvent) -> Option<News> {
+        match event {
+            CentralEvent::StateUpdate(CentralState::PoweredOn) => Some(News::Powered(true)),
+            CentralEvent::StateUpdate(CentralState::PoweredOff) => Some(News::Powered(false)),
+            CentralEvent::DeviceDiscovered(id) | CentralEvent::DeviceUpdated(id)
+                if !cfg!(target_vendor = "apple") =>
+            {
+                Some(self.look(&id).await)
+            }
+            CentralEvent::ServiceDataAdvertisement { id, .. }
+            | CentralEvent::ManufacturerDataAdvertisement { id, .. }
+                if cfg!(target_vendor = "apple") =>
+            {
+                Some(self.look(&id).await)
+            }
+            CentralEvent::ServicesAdvertisement { id, services }
+                if cfg!(target_vendor = "apple")
+                    && services.iter().any(|uuid| uuid_to_u16(*uuid).is_none()) =>
+            {
+                Some(self.look(&id).await)
+            }
+            _ => None,
         }
-        CentralEvent::ServicesAdvertisement { id, services }
-            if cfg!(target_vendor = "apple")
-                && services.iter().any(|uuid| uuid_to_u16(*uuid).is_none()) =>
-        {
-            Some(News::Look(id))
+    }
+
+    async fn look(&mut self, id: &PeripheralId) -> News {
+        let properties = self.properties(id).await;
+        self.read += 1;
+        if self.read >= READ_MAX {
+            self.read = 0;
+            // Some systems have nothing to forget, and say so.
+            let _ = self.adapter.clear_peripherals().await;
         }
-        _ => None,
+        match (peer(id), properties) {
+            (Some(peer), Some(found)) => News::Device(
+                peer,
+                Pieces {
+                    rssi_dbm: found.rssi,
+                    services: Some(found.services),
+                    service_data: found.service_data,
+                    manufacturer_data: found.manufacturer_data,
+                },
+            ),
+            // It has gone again.
+            _ => News::Lost(1),
+        }
+    }
+
+    async fn properties(&self, id: &PeripheralId) -> Option<PeripheralProperties> {
+        let device = self.adapter.peripheral(id).await.ok()?;
+        device.properties().await.ok().flatten()
     }
 }
 

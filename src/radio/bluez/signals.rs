@@ -1,0 +1,218 @@
+//! What BlueZ signals of the devices that its scan finds.
+//!
+//! btleplug's own stream of events asks BlueZ for all properties of the device again at each signal, one
+//! after the other, and piles up signals without bound meanwhile (0.13.5, `central_events`). The
+//! signals hold everything already.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dbus::arg::{Iter, Variant, prop_cast};
+use dbus::message::MatchRule;
+use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
+use dbus::{Message, Path};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::bus::{ADAPTER, BLUEZ, Bus, DEVICE, radio_error};
+use crate::radio::{Peer, Pieces, RadioError};
+
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
+
+/// Signals that may wait. Chosen: what a thousand devices send in a few seconds, about a megabyte; what
+/// does not fit is counted.
+const WAITING_MAX: usize = 4_096;
+
+/// What is signalled.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// A device is new, with all its properties, or was there before.
+    Device(Peer, Pieces),
+    /// Something has changed about a device: it has been heard, as a rule.
+    Changed(Peer, Pieces),
+    /// The adapter has been switched on or off.
+    Powered(bool),
+    /// So many signals were lost, as they came faster than they were taken.
+    Lost(u64),
+}
+
+/// The signals of one adapter and its devices, over a connection of their own.
+pub(crate) struct Signals {
+    bus: Bus,
+    gone: watch::Receiver<bool>,
+    waiting: mpsc::Receiver<Signal>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Signals {
+    /// Those of `adapter` from now on.
+    pub(crate) async fn of(adapter: &Path<'static>) -> Result<Self, RadioError> {
+        let bus = Bus::open().await?;
+        let (sender, waiting) = mpsc::channel(WAITING_MAX);
+        let signals = Self {
+            gone: bus.presence(),
+            bus,
+            waiting,
+            lost: Arc::default(),
+        };
+        let rules = [
+            format!(
+                "type='signal',sender='{BLUEZ}',interface='{PROPERTIES}',\
+                 member='PropertiesChanged',path_namespace='{adapter}',arg0='{DEVICE}'"
+            ),
+            format!(
+                "type='signal',sender='{BLUEZ}',interface='{PROPERTIES}',\
+                 member='PropertiesChanged',path='{adapter}',arg0='{ADAPTER}'"
+            ),
+            format!(
+                "type='signal',sender='{BLUEZ}',interface='{OBJECTS}',\
+                 member='InterfacesAdded',arg0path='{adapter}/'"
+            ),
+        ];
+        signals.receive("PropertiesChanged", PROPERTIES, &sender, changed);
+        signals.receive("InterfacesAdded", OBJECTS, &sender, added);
+        for rule in rules {
+            signals.bus.subscribe(&rule).await?;
+        }
+        Ok(signals)
+    }
+
+    /// The next signal; `None` once the bus has gone. A call that is given up loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Signal> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            return Some(Signal::Lost(lost));
+        }
+        tokio::select! {
+            biased;
+            signal = self.waiting.recv() => signal,
+            _ = self.gone.changed() => None,
+        }
+    }
+
+    fn receive(
+        &self,
+        member: &'static str,
+        interface: &'static str,
+        sender: &mpsc::Sender<Signal>,
+        read: fn(&Message) -> Option<Signal>,
+    ) {
+        let (sender, lost) = (sender.clone(), Arc::clone(&self.lost));
+        self.bus.receive(
+            MatchRule::new_signal(interface, member),
+            move |message: &Message| {
+                if let Some(signal) = read(message)
+                    && sender.try_send(signal).is_err()
+                {
+                    lost.fetch_add(1, Ordering::Relaxed);
+                }
+            },
+        );
+    }
+}
+
+/// The devices that BlueZ knows on `adapter`, with the services that they have listed.
+pub(crate) async fn known_devices(
+    bus: &Bus,
+    adapter: &Path<'static>,
+) -> Result<Vec<(Peer, Vec<Uuid>)>, RadioError> {
+    let objects = bus.at(&Path::from("/")).get_managed_objects().await;
+    let objects = objects.map_err(radio_error)?;
+    let within = format!("{adapter}/");
+    let of_adapter = objects
+        .into_iter()
+        .filter(|(path, _)| path.starts_with(&within));
+    let devices = of_adapter.filter_map(|(path, interfaces)| {
+        let listed = prop_cast::<Vec<String>>(interfaces.get(DEVICE)?, "UUIDs")?;
+        Some((peer(&path)?, uuids(listed)))
+    });
+    Ok(devices.collect())
+}
+
+/// Who stands behind an object such as `/org/bluez/hci0/dev_C0_11_22_33_44_55`.
+pub(crate) fn peer(path: &str) -> Option<Peer> {
+    let (_, name) = path.rsplit_once("/dev_")?;
+    let mut address = [0; 6];
+    let mut digits = name.split('_');
+    for byte in &mut address {
+        *byte = u8::from_str_radix(digits.next()?, 16).ok()?;
+    }
+    digits.next().is_none().then(|| Peer::from_address(address))
+}
+
+/// A dictionary of properties whose values are read when they are wanted.
+type Properties<'a> = HashMap<&'a str, Variant<Iter<'a>>>;
+
+fn added(message: &Message) -> Option<Signal> {
+    let (path, interfaces) = message.get2::<Path<'_>, HashMap<&str, Properties<'_>>>();
+    let properties = interfaces?.remove(DEVICE)?;
+    Some(Signal::Device(peer(&path?)?, pieces(properties)))
+}
+
+fn changed(message: &Message) -> Option<Signal> {
+    let (interface, properties) = message.get2::<&str, Properties<'_>>();
+    let mut properties = properties?;
+    match interface? {
+        DEVICE => {
+            let peer = peer(&message.path()?)?;
+            Some(Signal::Changed(peer, pieces(properties)))
+        }
+        ADAPTER => {
+            let on = properties.get_mut("Powered")?.0.get::<bool>()?;
+            Some(Signal::Powered(on))
+        }
+        _ => None,
+    }
+}
+
+fn pieces(mut properties: Properties<'_>) -> Pieces {
+    let mut value = |name| properties.remove(name).map(|value| value.0);
+    let services = value("UUIDs").and_then(|mut it| it.get::<Vec<&str>>());
+    let service_data = value("ServiceData").and_then(|mut it| it.get::<Data<&str>>());
+    let manufacturer_data = value("ManufacturerData").and_then(|mut it| it.get::<Data<u16>>());
+    Pieces {
+        rssi_dbm: value("RSSI").and_then(|mut it| it.get::<i16>()),
+        services: services.map(uuids),
+        service_data: service_data
+            .into_iter()
+            .flatten()
+            .filter_map(|(uuid, data)| Some((uuid.parse().ok()?, data.0)))
+            .collect(),
+        manufacturer_data: manufacturer_data
+            .into_iter()
+            .flatten()
+            .map(|(company, data)| (company, data.0))
+            .collect(),
+    }
+}
+
+type Data<K> = HashMap<K, Variant<Vec<u8>>>;
+
+fn uuids(listed: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Uuid> {
+    let parsed = |text: &dyn AsRef<str>| text.as_ref().parse().ok();
+    listed.into_iter().filter_map(|it| parsed(&it)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_by_their_objects() {
+        let path = "/org/bluez/hci0/dev_C0_11_22_33_44_55";
+        let address = [0xC0, 0x11, 0x22, 0x33, 0x44, 0x55];
+        assert_eq!(peer(path), Some(Peer::from_address(address)));
+        assert_eq!(peer("hci0/dev_C0_11_22_33_44_55"), peer(path));
+        for other in [
+            "/org/bluez/hci0",
+            "/org/bluez/hci0/dev_C0_11_22_33_44",
+            "/org/bluez/hci0/dev_C0_11_22_33_44_55_66",
+            "/org/bluez/hci0/dev_C0_11_22_33_44_XY",
+            "/org/bluez/hci0/dev_C0_11_22_33_44_55/service0001",
+        ] {
+            assert_eq!(peer(other), None, "{other}");
+        }
+    }
+}
