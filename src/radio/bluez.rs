@@ -3,43 +3,32 @@
 //! A program hands BlueZ an object of interface `org.bluez.LEAdvertisement1`, which BlueZ reads once
 //! and advertises until it is told to stop or the program leaves the bus.
 
+mod adapter;
 mod bus;
 mod device;
+mod following;
 mod monitor;
 mod payload;
 mod server;
+mod session;
 mod signals;
 mod surroundings;
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dbus::arg::PropMap;
-use dbus::{MethodErr, Path};
-use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
+use dbus::Path;
 
-use self::bus::{ADVERTISING, radio_error};
-pub(super) use self::bus::{Adapter, Bus, Presence, choose};
+pub(super) use self::adapter::{Adapter, choose};
+pub(super) use self::bus::{Bus, Presence};
+pub(super) use self::following::{FollowingScanner, Place};
 pub(super) use self::monitor::Monitor;
 use self::payload::Payload;
 pub use self::server::BluezGattServer;
+use self::session::{Broadcast, Session};
 pub(super) use self::signals::{Signal, Signals, known_devices, peer};
 use super::btleplug::Pauses;
-use super::{Advertised, Advertiser, Caveat, RadioError, SystemOptions};
+use super::{Advertised, Advertiser, RadioError, SystemOptions};
 use crate::advertisement::Advertisement;
-
-/// GAEN's advertising interval, 200 to 270 ms (Exposure Notification Bluetooth Specification v1.2,
-/// "Broadcasting Behavior"); Bluezone names none. BlueZ before 5.77 heeds it only if started with
-/// `--experimental`, and takes 1.28 s otherwise.
-const INTERVAL_MS: (u32, u32) = (200, 270);
-
-/// What the kernel takes where BlueZ names none: 0x0800 times 0.625 ms (`le_adv_max_interval` in
-/// net/bluetooth/hci_core.c).
-const INTERVAL_DEFAULT: Duration = Duration::from_millis(1_280);
-
-const SLOW: Caveat = Caveat::SlowInterval {
-    why: "BlueZ before 5.77 sends every 1.28 s: update it, or start bluetoothd with --experimental",
-};
 
 const CANNOT_ADVERTISE: RadioError = RadioError::Unsupported {
     why: "the Bluetooth adapter cannot advertise",
@@ -71,7 +60,7 @@ const TIMEOUT_MARGIN: Duration = Duration::from_secs(2);
 /// [`stop`](Advertiser::stop), the advertiser leaves the bus, whereupon BlueZ ends the
 /// advertisement; only `stop` waits for that.
 pub struct BluezAdvertiser {
-    adapter: Path<'static>,
+    place: Place,
     /// [`BROADCAST`] or [`CONNECTABLE`].
     kind: &'static str,
     /// Of the scan on the same adapter, if that is ours.
@@ -94,18 +83,14 @@ impl BluezAdvertiser {
         let bus = Bus::open().await?;
         let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
         match adapter.advertises {
-            true => Ok(Self::on(&adapter)),
+            true => Ok(Self::at(Place::at(&adapter), BROADCAST)),
             false => Err(CANNOT_ADVERTISE),
         }
     }
 
-    pub(super) fn on(adapter: &Adapter) -> Self {
-        Self::of_kind(adapter, BROADCAST)
-    }
-
-    fn of_kind(adapter: &Adapter, kind: &'static str) -> Self {
+    fn at(place: Place, kind: &'static str) -> Self {
         Self {
-            adapter: adapter.path.clone(),
+            place,
             kind,
             pauses: None,
             needs_pauses: false,
@@ -115,15 +100,15 @@ impl BluezAdvertiser {
     }
 
     /// Advertises where a scanner of ours scans, which is asked for `pauses`.
-    pub(super) fn beside(pauses: Pauses, adapter: &Adapter) -> Self {
+    pub(super) fn beside(pauses: Pauses, place: Place) -> Self {
         Self {
             pauses: Some(pauses),
-            ..Self::on(adapter)
+            ..Self::at(place, BROADCAST)
         }
     }
 
     /// Puts `broadcast` in place of what is advertised.
-    async fn replace(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn replace(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         // Unregistered and registered anew, rather than changed in place: BlueZ answers to both
         // steps, whereas a change is a signal that it may refuse without a word, the old identifier
         // staying on the air. Besides, the kernel gives a legacy controller changed data before it
@@ -142,7 +127,7 @@ impl BluezAdvertiser {
     }
 
     /// The same while our own scan pauses.
-    async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn replace_in_pause(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         let paused = match &self.pauses {
             Some(pauses) => pauses.pause().await,
             None => None,
@@ -152,12 +137,12 @@ impl BluezAdvertiser {
         replaced
     }
 
-    /// Tells whether BlueZ heeds the interval.
-    async fn register(&mut self, broadcast: Broadcast) -> Result<bool, RadioError> {
+    async fn register(&mut self, broadcast: Broadcast) -> Result<Advertised, RadioError> {
         self.objects += 1;
         let object = Path::from(format!("/vn/truyvet/advertisement{}", self.objects));
-        let adapter = self.adapter.clone();
+        let place = self.place.clone();
         let session = self.session().await?;
+        let adapter = place.path_on(&session.bus).await?;
         // An adapter that is off takes the advertisement and says nothing, to advertise it once on.
         session.bus.require_powered(&adapter).await?;
         match session.register(&adapter, object, broadcast).await {
@@ -183,7 +168,7 @@ impl BluezAdvertiser {
         let Some(session) = &mut self.session else {
             return Ok(());
         };
-        let ended = session.unregister(&self.adapter).await;
+        let ended = session.unregister().await;
         if ended.is_err() {
             self.disconnect().await;
         }
@@ -217,12 +202,12 @@ impl Advertiser for BluezAdvertiser {
         if !self.needs_pauses {
             match self.replace(broadcast.clone()).await {
                 Err(RadioError::ScanInTheWay) if self.pauses.is_some() => {}
-                replaced => return replaced.map(advertised),
+                replaced => return replaced,
             }
         }
         let replaced = self.replace_in_pause(broadcast).await;
         self.needs_pauses |= replaced.is_ok();
-        replaced.map(advertised)
+        replaced
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
@@ -235,32 +220,8 @@ impl Advertiser for BluezAdvertiser {
 impl std::fmt::Debug for BluezAdvertiser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BluezAdvertiser")
-            .field("adapter", &&*self.adapter)
+            .field("place", &self.place)
             .finish_non_exhaustive()
-    }
-}
-
-/// What BlueZ reads of one advertisement.
-#[derive(Clone)]
-struct Broadcast {
-    kind: &'static str,
-    payload: Payload,
-    timeout_s: u16,
-}
-
-/// What BlueZ makes of an advertisement.
-fn advertised(heeds_intervals: bool) -> Advertised {
-    let mut caveats: Vec<_> = surroundings::privacy().into_iter().collect();
-    if !heeds_intervals {
-        caveats.push(SLOW);
-    }
-    let interval = match heeds_intervals {
-        true => Duration::from_millis(INTERVAL_MS.1.into()),
-        false => INTERVAL_DEFAULT,
-    };
-    Advertised {
-        interval: Some(interval),
-        caveats,
     }
 }
 
@@ -269,133 +230,6 @@ fn advertised(heeds_intervals: bool) -> Advertised {
 fn timeout_s(lifetime: Duration) -> u16 {
     let seconds = lifetime.saturating_add(TIMEOUT_MARGIN).as_millis();
     u16::try_from(seconds.div_ceil(1_000)).unwrap_or(u16::MAX)
-}
-
-/// A connection that serves advertisement objects to BlueZ.
-struct Session {
-    bus: Bus,
-    objects: Arc<Mutex<Crossroads>>,
-    interface: IfaceToken<Broadcast>,
-    /// What is registered, or may be.
-    current: Option<Path<'static>>,
-}
-
-impl Session {
-    async fn open() -> Result<Self, RadioError> {
-        let bus = Bus::open().await?;
-        let mut objects = Crossroads::new();
-        let interface = objects.register("org.bluez.LEAdvertisement1", describe);
-        let objects = bus.serve(objects);
-        Ok(Self {
-            bus,
-            objects,
-            interface,
-            current: None,
-        })
-    }
-
-    async fn register(
-        &mut self,
-        adapter: &Path<'static>,
-        object: Path<'static>,
-        broadcast: Broadcast,
-    ) -> Result<bool, RadioError> {
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(object.clone(), &[self.interface], broadcast);
-        // Noted before the call: if the caller gives up waiting, it is unregistered all the same.
-        self.current = Some(object.clone());
-        let options = PropMap::new();
-        let method = "RegisterAdvertisement";
-        self.bus
-            .call::<()>(adapter, ADVERTISING, method, (object, options))
-            .await
-            .map_err(radio_error)?;
-        // Asked each time: `bluetoothd` may have been started anew meanwhile.
-        Ok(self.bus.heeds_intervals(adapter).await)
-    }
-
-    async fn unregister(&mut self, adapter: &Path<'static>) -> Result<(), RadioError> {
-        let Some(object) = self.current.clone() else {
-            return Ok(());
-        };
-        let answer = self
-            .bus
-            .call::<()>(
-                adapter,
-                ADVERTISING,
-                "UnregisterAdvertisement",
-                (object.clone(),),
-            )
-            .await;
-        match answer {
-            Err(error) if !is_gone_already(&error) => return Err(radio_error(error)),
-            Ok(()) | Err(_) => {}
-        }
-        self.objects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove::<Broadcast>(&object);
-        self.current = None;
-        Ok(())
-    }
-}
-
-/// Whether BlueZ does not know the advertisement (any more, if its time is over), or is not there at all, or not the adapter.
-fn is_gone_already(error: &dbus::Error) -> bool {
-    matches!(
-        error.name(),
-        Some(
-            "org.bluez.Error.DoesNotExist"
-                | "org.freedesktop.DBus.Error.ServiceUnknown"
-                | "org.freedesktop.DBus.Error.NameHasNoOwner"
-                | "org.freedesktop.DBus.Error.UnknownObject"
-        )
-    )
-}
-
-/// `org.bluez.LEAdvertisement1`, as BlueZ's `doc/advertising-api.txt` has it.
-fn describe(interface: &mut IfaceBuilder<Broadcast>) {
-    // BlueZ says that it has dropped the advertisement: its time is over, and the next one's has come,
-    // or the adapter has gone, as the scanner reports.
-    interface.method("Release", (), (), |_, _, ()| Ok(()));
-    interface
-        .property("Type")
-        .get(|_, broadcast| Ok(broadcast.kind.to_owned()));
-    interface
-        .property("Timeout")
-        .get(|_, broadcast| Ok(broadcast.timeout_s));
-    interface
-        .property("MinInterval")
-        .get(|_, _| Ok(INTERVAL_MS.0));
-    interface
-        .property("MaxInterval")
-        .get(|_, _| Ok(INTERVAL_MS.1));
-    interface
-        .property("ServiceUUIDs")
-        .get(|_, Broadcast { payload, .. }| {
-            unless_empty(&payload.services, payload.services.is_empty())
-        });
-    interface
-        .property("ServiceData")
-        .get(|_, Broadcast { payload, .. }| {
-            unless_empty(&payload.service_data, payload.service_data.is_empty())
-        });
-    interface
-        .property("ManufacturerData")
-        .get(|_, Broadcast { payload, .. }| {
-            let empty = payload.manufacturer_data.is_empty();
-            unless_empty(&payload.manufacturer_data, empty)
-        });
-}
-
-/// A property that is left out where there is nothing in it.
-fn unless_empty<T: Clone>(value: &T, empty: bool) -> Result<T, MethodErr> {
-    if empty {
-        return Err(MethodErr::failed("not set"));
-    }
-    Ok(value.clone())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Scanning with btleplug, on every system it knows.
 
+mod calls;
 mod drain;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
@@ -16,6 +17,7 @@ use self::os::{Power, Presence};
 #[cfg(target_os = "linux")]
 pub(super) use self::pause::Pauses;
 pub use self::reader::BtleplugReader;
+pub(super) use self::reader::Line;
 use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
 /// Scans with btleplug.
@@ -36,6 +38,7 @@ pub struct BtleplugScanner {
     session: Session,
     #[cfg(target_os = "linux")]
     pauses: Pauses,
+    line: Line,
     /// Whether there is a scan to stop, or one that is to begin when the adapter is back.
     listening: bool,
 }
@@ -51,43 +54,45 @@ impl BtleplugScanner {
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let session = Session::open(options, AdapterState::Ready).await?;
-        Ok(Self::with(session, options.clone()))
-    }
-
-    fn with(session: Session, options: SystemOptions) -> Self {
-        Self {
-            options,
-            #[cfg(target_os = "linux")]
-            pauses: Pauses::of(&session.orders),
+        let line = Line::default();
+        line.put(&session.adapter, &session.power);
+        Ok(Self {
             session,
+            options: options.clone(),
+            #[cfg(target_os = "linux")]
+            pauses: Pauses::default(),
+            line,
             listening: false,
-        }
+        })
     }
 
     /// A reader of what peers do not advertise; what its use gives away is said at
     /// [`GattReader`](super::GattReader).
     pub fn reader(&self) -> BtleplugReader {
-        BtleplugReader::new(self.session.adapter.clone(), self.session.power.clone())
+        BtleplugReader::on(self.line.clone())
     }
 
-    /// Scans with `adapter`, of which `bus` tells.
+    /// Scans with `adapter`, of which `bus` tells; the other parts of the radio have `pauses` and `line`.
     #[cfg(target_os = "linux")]
     pub(super) async fn on(
         bus: super::bluez::Bus,
         adapter: &super::bluez::Adapter,
+        pauses: Pauses,
+        line: Line,
     ) -> Result<Self, RadioError> {
         let session = Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?;
-        let options = SystemOptions {
-            adapter: Some(adapter.name().to_owned()),
-            ..SystemOptions::default()
-        };
-        Ok(Self::with(session, options))
-    }
-
-    /// By which another part of the radio has the scan pause.
-    #[cfg(target_os = "linux")]
-    pub(super) fn pauses(&self) -> Pauses {
-        self.pauses.clone()
+        pauses.ask(&session.orders);
+        line.put(&session.adapter, &session.power);
+        Ok(Self {
+            session,
+            options: SystemOptions {
+                adapter: Some(adapter.name().to_owned()),
+                ..SystemOptions::default()
+            },
+            pauses,
+            line,
+            listening: false,
+        })
     }
 }
 
@@ -98,6 +103,7 @@ impl Scanner for BtleplugScanner {
             self.session = Session::open(&self.options, AdapterState::Gone).await?;
             #[cfg(target_os = "linux")]
             self.pauses.ask(&self.session.orders);
+            self.line.put(&self.session.adapter, &self.session.power);
         }
         // Noted before it is so: if the caller gives up waiting, the next call stops it.
         self.listening = true;

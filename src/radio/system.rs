@@ -1,6 +1,8 @@
 //! The machine's own Bluetooth.
 
-use super::btleplug::{BtleplugReader, BtleplugScanner};
+use super::btleplug::BtleplugReader;
+#[cfg(not(target_os = "linux"))]
+use super::btleplug::BtleplugScanner;
 use super::{Radio, RadioError};
 use crate::protocol::bluezone::WireProfile;
 
@@ -11,6 +13,11 @@ pub struct SystemOptions {
     /// The adapter by name (`hci0`) or by public address; without it, the first that is switched
     /// on.
     pub adapter: Option<String>,
+    /// Whether [`system`] succeeds also while Bluetooth cannot be used yet: the adapter is off, blocked
+    /// or not plugged in, or `bluetoothd` does not run. The tracer's health says what is missing, and
+    /// the tracer begins once it is there. Otherwise each of these is an error. Heeded on Linux; on
+    /// other systems only an adapter that is off is waited for.
+    pub wait: bool,
     /// Under which company identifier GAEN's data goes out on Windows, which lets an app send no
     /// service data; without it, only Bluezone is advertised there. The peers must know it too
     /// ([`gaen::Config::company`](crate::protocol::gaen::Config::company)).
@@ -32,8 +39,11 @@ pub struct SystemOptions {
 ///
 /// Call it within a tokio runtime with I/O and time enabled.
 ///
+/// On Linux an adapter chosen by address is followed by it, though it may come back under another name.
+///
 /// # Errors
 ///
+/// Fewer if it is to [`wait`](SystemOptions::wait):
 /// [`RadioError::NoService`] without a system bus or `bluetoothd` on it, [`RadioError::NoAdapter`],
 /// [`RadioError::AdapterNotFound`], [`RadioError::AdapterOff`], [`RadioError::PermissionDenied`], and
 /// [`RadioError::System`] for anything else.
@@ -47,23 +57,41 @@ pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
 
 #[cfg(target_os = "linux")]
 async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioError> {
-    use super::bluez::{BluezAdvertiser, BluezGattServer, Bus, choose};
+    use super::bluez::{BluezAdvertiser, BluezGattServer, Bus, FollowingScanner, Place};
 
     let bus = Bus::open().await?;
-    let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
-    let scanner = BtleplugScanner::on(bus, &adapter).await?;
+    let place = Place::of(options.adapter.clone());
+    let found = match place.find(&bus).await {
+        Ok(adapter) => Some(adapter),
+        Err(error) if options.wait && may_pass(&error) => None,
+        Err(error) => return Err(error),
+    };
+    // Of one that is not there, it shows once it is asked to.
+    let advertises = found.as_ref().is_none_or(|adapter| adapter.advertises);
+    let scanner = FollowingScanner::open(bus, place.clone(), found.as_ref()).await?;
     let reader = scanner.reader();
     let radio = match &options.gatt_server {
-        _ if !adapter.advertises => {
-            Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise")
-        }
-        Some(profile) => Radio::new(scanner, BluezGattServer::on(&adapter, profile.clone())),
+        _ if !advertises => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
+        Some(profile) => Radio::new(scanner, BluezGattServer::at(place, profile.clone())),
         None => {
-            let advertiser = BluezAdvertiser::beside(scanner.pauses(), &adapter);
+            let advertiser = BluezAdvertiser::beside(scanner.pauses(), place);
             Radio::new(scanner, advertiser)
         }
     };
     Ok((radio, reader))
+}
+
+/// Whether there may be Bluetooth later.
+#[cfg(target_os = "linux")]
+fn may_pass(error: &RadioError) -> bool {
+    matches!(
+        error,
+        RadioError::AdapterOff
+            | RadioError::Blocked { .. }
+            | RadioError::NoAdapter
+            | RadioError::AdapterNotFound { .. }
+            | RadioError::NoService(_)
+    )
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -182,6 +182,23 @@ fn an_unplugged_adapter_is_taken_up_again() {
 }
 
 #[test]
+fn a_machine_that_sleeps_has_no_adapter() {
+    with_bluez(2, async |bluez| {
+        let mut mouth = BluezAdvertiser::open(&on("hci0")).await.unwrap();
+        let mut ears = Ears::open("hci1").await;
+        for _ in 0..2 {
+            let before = bluez.scans();
+            bluez.sleep(true).await;
+            assert_eq!(ears.state().await, AdapterState::Gone);
+            bluez.sleep(false).await;
+            assert_eq!(ears.state().await, AdapterState::Ready);
+            assert!(bluez.scans() > before);
+            ears.hear_from(&mut mouth, &gaen_frame(1)).await;
+        }
+    });
+}
+
+#[test]
 fn no_bluetoothd_on_the_bus() {
     with_bus("failures::no_bluetoothd_on_the_bus", |_| no_service());
 }

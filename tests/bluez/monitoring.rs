@@ -51,6 +51,43 @@ fn every_frame_is_asked_for_where_bluez_offers_it() {
 }
 
 #[test]
+fn a_monitor_that_bluez_lets_go_of_is_told() {
+    with_bluez(1, async |bluez| {
+        bluez.be_experimental();
+        let mut ears = Ears::open("hci0").await;
+        assert_eq!(ears.mode().await, ScanMode::EveryFrame);
+        bluez.release_monitors();
+        let mode = ears.mode().await;
+        assert!(matches!(mode, ScanMode::Restarted { .. }), "{mode:?}");
+        // Nor is it taken at the next start.
+        ears.scanner.stop().await.unwrap();
+        ears.restart().await.unwrap();
+        let mode = ears.mode().await;
+        assert!(matches!(mode, ScanMode::Restarted { .. }), "{mode:?}");
+        assert_eq!(bluez.monitors_asked(), 1);
+        // Another daemon may take it.
+        bluez.vanish().await;
+        bluez.appear().await;
+        assert_eq!(ears.mode().await, ScanMode::EveryFrame);
+    });
+}
+
+#[test]
+fn a_monitor_refused_is_not_asked_for_again_until_bluetoothd_comes_anew() {
+    with_bluez(1, async |bluez| {
+        let mut ears = Ears::open("hci0").await;
+        ears.scanner.stop().await.unwrap();
+        ears.restart().await.unwrap();
+        assert!(matches!(ears.mode().await, ScanMode::Restarted { .. }));
+        assert_eq!(bluez.monitors_asked(), 1);
+        bluez.vanish().await;
+        bluez.be_experimental();
+        bluez.appear().await;
+        assert_eq!(ears.mode().await, ScanMode::EveryFrame);
+    });
+}
+
+#[test]
 fn else_the_scan_is_begun_anew_again_and_again() {
     with_bluez(1, async |bluez| {
         let mut ears = Ears::open("hci0").await;
@@ -79,7 +116,9 @@ fn an_interval_that_is_not_heeded_is_told() {
         // The machine's main.conf may have a caveat of its own.
         let is_slow = |caveat: &Caveat| matches!(caveat, Caveat::SlowInterval { .. });
         assert!(slow.caveats.iter().any(is_slow));
+        bluez.vanish().await;
         bluez.be_experimental();
+        bluez.appear().await;
         let fast = mouth.advertise(&gaen_frame(2), SLOT).await.unwrap();
         assert_eq!(fast.interval, Some(Duration::from_millis(270)));
         assert!(!fast.caveats.iter().any(is_slow));

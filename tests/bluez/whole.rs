@@ -56,6 +56,12 @@ fn a_tracer_works_again_when_its_adapter_does() {
         health(&mut events, works).await;
         is_used(&stack).await;
 
+        bluez.sleep(true).await;
+        health(&mut events, fails).await;
+        bluez.sleep(false).await;
+        health(&mut events, works).await;
+        is_used(&stack).await;
+
         // So fast that the tracer may see it only afterwards, and nobody is told.
         bluez.vanish().await;
         bluez.appear().await;
@@ -63,9 +69,9 @@ fn a_tracer_works_again_when_its_adapter_does() {
 
         let reader = tracer.log_reader();
         tracer.stop().await.unwrap();
-        // The two that lasted are marked in the log.
+        // The three that lasted are marked in the log.
         let gaps = reader.gaps().unwrap();
-        assert!(gaps.len() >= 2, "{gaps:?}");
+        assert!(gaps.len() >= 3, "{gaps:?}");
         for gap in &gaps {
             assert_eq!(gap.cause, GapCause::Adapter);
         }

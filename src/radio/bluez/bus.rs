@@ -1,10 +1,11 @@
 //! A connection of our own to the system bus, and what `bluetoothd` says there of its adapters.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dbus::arg::{AppendAll, PropMap, ReadAll, prop_cast};
+use dbus::arg::{AppendAll, PropMap, ReadAll};
 use dbus::channel::MatchingReceiver;
 use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
@@ -15,12 +16,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::super::RadioError;
-use super::surroundings;
+use super::adapter::{Adapter, off};
 
 pub(super) const BLUEZ: &str = "org.bluez";
 pub(super) const ADVERTISING: &str = "org.bluez.LEAdvertisingManager1";
 pub(super) const ADAPTER: &str = "org.bluez.Adapter1";
 pub(super) const DEVICE: &str = "org.bluez.Device1";
+pub(super) const DBUS: &str = "org.freedesktop.DBus";
+/// systemd's login manager, and elogind (org.freedesktop.login1(5)).
+const LOGIN: &str = "org.freedesktop.login1.Manager";
+pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
 /// on an emulated machine under load; a controller that has hung answers never.
@@ -32,6 +37,7 @@ pub(crate) struct Bus {
     connection: Arc<SyncConnection>,
     io: JoinHandle<()>,
     here: Arc<watch::Sender<bool>>,
+    changes: Arc<AtomicU64>,
 }
 
 impl Bus {
@@ -60,6 +66,7 @@ impl Bus {
             connection,
             io,
             here,
+            changes: Arc::default(),
         })
     }
 
@@ -89,26 +96,6 @@ impl Bus {
             }),
         );
         objects
-    }
-
-    /// Has the bus pass on the signals of a match rule.
-    pub(super) async fn subscribe(&self, rule: &str) -> Result<(), RadioError> {
-        let added = self.connection.add_match_no_cb(rule).await;
-        added.map_err(radio_error)
-    }
-
-    /// Hands `take` what matches `rule`, for as long as the connection lasts. Of several rules that match
-    /// a message, one alone gets it.
-    pub(super) fn receive(
-        &self,
-        rule: MatchRule<'static>,
-        take: impl Fn(&Message) + Send + Sync + 'static,
-    ) {
-        let take = Box::new(move |message: Message, _: &SyncConnection| {
-            take(&message);
-            true
-        });
-        self.connection.start_receive(rule, take);
     }
 
     /// Whether the bus is there, as long as [`follow`](Self::follow) is not called.
@@ -173,7 +160,7 @@ impl Bus {
     }
 
     /// Follows whether the adapter at `path` is there: `bluetoothd` may stop, an adapter be unplugged,
-    /// the bus itself go. btleplug reports none of these.
+    /// the machine go to sleep, the bus itself go. btleplug reports none of these.
     pub(crate) async fn follow(&self, path: &Path<'static>) -> Result<Presence, RadioError> {
         self.follow_owner().await?;
         self.follow_adapter(path, "InterfacesAdded", true, |message| {
@@ -190,25 +177,45 @@ impl Bus {
                 .is_some_and(|interfaces| interfaces.iter().any(|name| name == ADAPTER))
         })
         .await?;
+        self.follow_sleep().await?;
         Ok(Presence(self.here.subscribe()))
     }
 
-    async fn follow_owner(&self) -> Result<(), RadioError> {
-        let rule = "type='signal',sender='org.freedesktop.DBus',\
-                    interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'";
-        let added = self.connection.add_match_no_cb(rule).await;
-        added.map_err(radio_error)?;
-        let here = Arc::clone(&self.here);
-        self.connection.start_receive(
-            MatchRule::new_signal("org.freedesktop.DBus", "NameOwnerChanged"),
-            Box::new(move |message, _| {
+    /// A machine that sleeps has no adapter. The kernel lets the controller rest by itself, and takes
+    /// up after it what went on before, an identifier of long ago too, until it is replaced.
+    async fn follow_sleep(&self) -> Result<(), RadioError> {
+        let (here, changes) = (Arc::clone(&self.here), Arc::clone(&self.changes));
+        let path = "path='/org/freedesktop/login1'";
+        self.on_signal(LOGIN, "PrepareForSleep", path, move |message| {
+            if let Some(sleeps) = message.get1::<bool>() {
+                changes.fetch_add(1, Ordering::Relaxed);
+                here.send_replace(!sleeps);
+            }
+        })
+        .await
+    }
+
+    /// Counts how often `bluetoothd` and the adapter that is followed have come and gone: what they
+    /// said before need not be true any more.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// Follows whether `bluetoothd` is there.
+    pub(super) async fn follow_owner(&self) -> Result<(), RadioError> {
+        let (here, changes) = (Arc::clone(&self.here), Arc::clone(&self.changes));
+        self.on_signal(
+            DBUS,
+            "NameOwnerChanged",
+            "arg0='org.bluez'",
+            move |message| {
                 if let (Some(BLUEZ), _, Some(owner)) = message.get3::<&str, &str, &str>() {
+                    changes.fetch_add(1, Ordering::Relaxed);
                     here.send_replace(!owner.is_empty());
                 }
-                true
-            }),
-        );
-        Ok(())
+            },
+        )
+        .await
     }
 
     async fn follow_adapter(
@@ -218,22 +225,44 @@ impl Bus {
         becomes: bool,
         concerns: fn(&Message) -> bool,
     ) -> Result<(), RadioError> {
-        const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
         // The bus itself sorts out the signals of every device that is found.
+        let further = format!("arg0path='{path}'");
+        let (path, here) = (path.clone(), Arc::clone(&self.here));
+        let changes = Arc::clone(&self.changes);
+        self.on_signal(OBJECTS, member, &further, move |message| {
+            let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
+            // An adapter gains and loses other interfaces while it is there.
+            if at_path && concerns(message) {
+                changes.fetch_add(1, Ordering::Relaxed);
+                here.send_replace(becomes);
+            }
+        })
+        .await
+    }
+
+    /// Hands on every signal `member` of `interface`, of whoever speaks it here, that passes the rule
+    /// `further`, and perhaps some that do not. There is one receiver for each member.
+    pub(super) async fn on_signal(
+        &self,
+        interface: &'static str,
+        member: &'static str,
+        further: &str,
+        receiver: impl Fn(&Message) + Send + 'static,
+    ) -> Result<(), RadioError> {
+        let sender = match interface {
+            DBUS => DBUS,
+            LOGIN => "org.freedesktop.login1",
+            _ => BLUEZ,
+        };
         let rule = format!(
-            "type='signal',sender='{BLUEZ}',interface='{OBJECTS}',member='{member}',arg0path='{path}'"
+            "type='signal',sender='{sender}',interface='{interface}',member='{member}',{further}"
         );
         let added = self.connection.add_match_no_cb(&rule).await;
         added.map_err(radio_error)?;
-        let (path, here) = (path.clone(), Arc::clone(&self.here));
         self.connection.start_receive(
-            MatchRule::new_signal(OBJECTS, member),
+            MatchRule::new_signal(interface, member),
             Box::new(move |message, _| {
-                let at_path = message.get1::<Path<'_>>().is_some_and(|at| at == path);
-                // An adapter gains and loses other interfaces while it is there.
-                if at_path && concerns(&message) {
-                    here.send_replace(becomes);
-                }
+                receiver(&message);
                 true
             }),
         );
@@ -264,72 +293,6 @@ impl Presence {
             std::future::pending::<()>().await;
         }
         *self.0.borrow_and_update()
-    }
-}
-
-/// An adapter, as BlueZ describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Adapter {
-    /// Its object.
-    pub(crate) path: Path<'static>,
-    /// Its public address.
-    pub(crate) address: String,
-    /// Whether it is switched on.
-    pub(crate) powered: bool,
-    /// Whether it can advertise.
-    pub(crate) advertises: bool,
-}
-
-impl Adapter {
-    fn new(path: Path<'static>, properties: &PropMap, advertises: bool) -> Option<Self> {
-        Some(Self {
-            path,
-            address: prop_cast::<String>(properties, "Address")?.clone(),
-            powered: *prop_cast::<bool>(properties, "Powered")?,
-            advertises,
-        })
-    }
-
-    /// Its name, such as `hci0`.
-    pub(crate) fn name(&self) -> &str {
-        name(&self.path)
-    }
-}
-
-/// Why the adapter at `path` is off.
-fn off(path: &Path<'static>) -> RadioError {
-    surroundings::why_off(std::path::Path::new(surroundings::CLASS), name(path))
-}
-
-/// What the adapter at `path` is called.
-fn name<'a>(path: &'a Path<'static>) -> &'a str {
-    path.rsplit('/').next().unwrap_or_default()
-}
-
-/// Picks the adapter `wanted` by name or address, else the first that is switched on.
-pub(crate) fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
-    let Some(wanted) = wanted else {
-        let powered = adapters.iter().find(|adapter| adapter.powered);
-        return match (powered, adapters.first()) {
-            (Some(adapter), _) => Ok(adapter.clone()),
-            (None, Some(first)) => Err(off(&first.path)),
-            (None, None) => Err(RadioError::NoAdapter),
-        };
-    };
-    let chosen = adapters
-        .iter()
-        .find(|adapter| adapter.name() == wanted || adapter.address.eq_ignore_ascii_case(wanted));
-    match chosen {
-        Some(adapter) if adapter.powered => Ok(adapter.clone()),
-        Some(adapter) => Err(off(&adapter.path)),
-        None if adapters.is_empty() => Err(RadioError::NoAdapter),
-        None => {
-            let found: Vec<_> = adapters.iter().map(Adapter::name).collect();
-            Err(RadioError::AdapterNotFound {
-                wanted: wanted.to_owned(),
-                found: found.join(", "),
-            })
-        }
     }
 }
 
@@ -437,39 +400,5 @@ mod tests {
             meaning("org.bluez.Error.Failed", ""),
             RadioError::System(text) if text == "org.bluez.Error.Failed"
         ));
-    }
-
-    fn adapter(name: &str, address: &str, powered: bool) -> Adapter {
-        Adapter {
-            path: format!("/org/bluez/{name}").into(),
-            address: address.to_owned(),
-            powered,
-            advertises: true,
-        }
-    }
-
-    #[test]
-    fn adapters_by_name_and_address() {
-        let both = [
-            adapter("hci0", "00:00:5E:00:53:00", false),
-            adapter("hci1", "00:00:5E:00:53:AF", true),
-        ];
-        for wanted in [None, Some("hci1"), Some("00:00:5e:00:53:af")] {
-            assert_eq!(choose(&both, wanted).unwrap().name(), "hci1");
-        }
-        assert!(matches!(
-            choose(&both, Some("hci0")),
-            Err(RadioError::AdapterOff)
-        ));
-        let missing = choose(&both, Some("hci2")).unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "no Bluetooth adapter named hci2; there is hci0, hci1"
-        );
-        assert!(matches!(
-            choose(&both[..1], None),
-            Err(RadioError::AdapterOff)
-        ));
-        assert!(matches!(choose(&[], None), Err(RadioError::NoAdapter)));
     }
 }

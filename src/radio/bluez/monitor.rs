@@ -4,15 +4,17 @@
 //! seconds. It does not while an `org.bluez.AdvertisementMonitor1` is registered. BlueZ offers that if it
 //! was started with `--experimental`, or has `Experimental = true` in its `main.conf`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dbus::Path;
 use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
+use tokio::sync::Notify;
 
-use super::bus::Bus;
+use super::bus::{Bus, radio_error};
 use crate::advertisement::{MANUFACTURER_DATA, SERVICE_DATA_16, uuid_to_u16};
 use crate::protocol::bluezone::APPLE_COMPANY;
-use crate::radio::Filter;
+use crate::radio::{Filter, RadioError};
 
 const MANAGER: &str = "org.bluez.AdvertisementMonitorManager1";
 const ROOT: &str = "/vn/truyvet/monitors";
@@ -24,7 +26,24 @@ type Pattern = (u8, u8, Vec<u8>);
 /// A monitor served over one connection.
 pub(crate) struct Monitor {
     objects: Arc<Mutex<Crossroads>>,
-    interface: IfaceToken<Vec<Pattern>>,
+    interface: IfaceToken<Served>,
+    registration: Arc<Registration>,
+    /// When BlueZ last refused the monitor, as [`Bus::changes`] counts. It will not take it later.
+    refused_at: Mutex<Option<u64>>,
+}
+
+/// What BlueZ makes of the monitor while it has it.
+#[derive(Default)]
+struct Registration {
+    /// Whether it is to have it. It calls `Release` of what we take back, too.
+    wanted: AtomicBool,
+    released: Notify,
+}
+
+/// The monitor's object.
+struct Served {
+    patterns: Vec<Pattern>,
+    registration: Arc<Registration>,
 }
 
 impl Monitor {
@@ -36,7 +55,31 @@ impl Monitor {
         Self {
             objects: bus.serve(objects),
             interface,
+            registration: Arc::default(),
+            refused_at: Mutex::default(),
         }
+    }
+
+    /// Waits until BlueZ lets go of the monitor by itself. It is refused from then on, until
+    /// `bluetoothd` or the adapter comes anew.
+    pub(crate) async fn released(&self, bus: &Bus) {
+        self.registration.released.notified().await;
+        self.refused(bus);
+    }
+
+    fn refused(&self, bus: &Bus) {
+        *self
+            .refused_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(bus.changes());
+    }
+
+    fn is_refused(&self, bus: &Bus) -> bool {
+        let refused_at = self
+            .refused_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *refused_at == Some(bus.changes())
     }
 
     /// Has every frame that `filter` wants reported from the next scan on; tells whether BlueZ does.
@@ -47,7 +90,7 @@ impl Monitor {
         filter: &Filter,
     ) -> bool {
         let patterns = patterns(filter);
-        if patterns.is_empty() {
+        if patterns.is_empty() || self.is_refused(bus) {
             return false;
         }
         // One that is left from before may have other patterns.
@@ -55,16 +98,32 @@ impl Monitor {
         self.objects
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(MONITOR, &[self.interface], patterns);
+            .insert(MONITOR, &[self.interface], self.serving(patterns));
+        self.registration.wanted.store(true, Ordering::Relaxed);
         let root = Path::from(ROOT);
-        // Whatever the reason for a refusal, there is another way to hear more.
-        bus.call::<()>(adapter, MANAGER, "RegisterMonitor", (root,))
-            .await
-            .is_ok()
+        let registered = bus.call::<()>(adapter, MANAGER, "RegisterMonitor", (root,));
+        match registered.await.map_err(radio_error) {
+            Ok(()) => true,
+            // Nobody has refused anything.
+            Err(RadioError::NoService(_)) => false,
+            // Whatever the reason for a refusal, there is another way to hear more.
+            Err(_) => {
+                self.refused(bus);
+                false
+            }
+        }
+    }
+
+    fn serving(&self, patterns: Vec<Pattern>) -> Served {
+        Served {
+            patterns,
+            registration: Arc::clone(&self.registration),
+        }
     }
 
     /// Else BlueZ goes on to scan for the monitor alone.
     pub(crate) async fn unregister(&self, bus: &Bus, adapter: &Path<'static>) {
+        self.registration.wanted.store(false, Ordering::Relaxed);
         let root = Path::from(ROOT);
         // It fails if there is none.
         let _ = bus
@@ -89,8 +148,14 @@ fn patterns(filter: &Filter) -> Vec<Pattern> {
 
 /// `org.bluez.AdvertisementMonitor1`, as BlueZ's `doc/advertisement-monitor-api.txt` has it. What it
 /// calls us for is of no interest: the scan reports the frames.
-fn describe(interface: &mut IfaceBuilder<Vec<Pattern>>) {
-    interface.method("Release", (), (), |_, _, ()| Ok(()));
+fn describe(interface: &mut IfaceBuilder<Served>) {
+    // It could not be carried out, or `bluetoothd` or the adapter is about to go.
+    interface.method("Release", (), (), |_, served, ()| {
+        if served.registration.wanted.swap(false, Ordering::Relaxed) {
+            served.registration.released.notify_one();
+        }
+        Ok(())
+    });
     interface.method("Activate", (), (), |_, _, ()| Ok(()));
     for method in ["DeviceFound", "DeviceLost"] {
         interface.method(method, ("device",), (), |_, _, _: (Path<'static>,)| Ok(()));
@@ -100,7 +165,7 @@ fn describe(interface: &mut IfaceBuilder<Vec<Pattern>>) {
         .get(|_, _| Ok("or_patterns".to_owned()));
     interface
         .property("Patterns")
-        .get(|_, patterns| Ok(patterns.clone()));
+        .get(|_, served| Ok(served.patterns.clone()));
 }
 
 #[cfg(test)]

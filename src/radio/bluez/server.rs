@@ -7,7 +7,9 @@ use dbus::arg::{PropMap, prop_cast};
 use dbus::{MethodErr, Path};
 use dbus_crossroads::{Crossroads, IfaceBuilder};
 
-use super::bus::{Adapter, Bus, choose, radio_error};
+use super::adapter::choose;
+use super::bus::{Bus, radio_error};
+use super::following::Place;
 use super::{BluezAdvertiser, CANNOT_ADVERTISE, CONNECTABLE};
 use crate::advertisement::Advertisement;
 use crate::protocol::Heard;
@@ -32,7 +34,7 @@ const ONE_ADDRESS: Caveat = Caveat::LinkableAddress {
 /// Health says so as long as it runs ([`Caveat::LinkableAddress`]).
 pub struct BluezGattServer {
     profile: WireProfile,
-    adapter: Path<'static>,
+    place: Place,
     advertiser: BluezAdvertiser,
     application: Option<Application>,
 }
@@ -48,16 +50,16 @@ impl BluezGattServer {
         let bus = Bus::open().await?;
         let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
         match adapter.advertises {
-            true => Ok(Self::on(&adapter, profile)),
+            true => Ok(Self::at(Place::at(&adapter), profile)),
             false => Err(CANNOT_ADVERTISE),
         }
     }
 
-    pub(in crate::radio) fn on(adapter: &Adapter, profile: WireProfile) -> Self {
+    pub(in crate::radio) fn at(place: Place, profile: WireProfile) -> Self {
         Self {
             profile,
-            adapter: adapter.path.clone(),
-            advertiser: BluezAdvertiser::of_kind(adapter, CONNECTABLE),
+            advertiser: BluezAdvertiser::at(place.clone(), CONNECTABLE),
+            place,
             application: None,
         }
     }
@@ -65,7 +67,7 @@ impl BluezGattServer {
     async fn offer(&mut self, offered: Offered) -> Result<(), RadioError> {
         let application = match self.application.take() {
             Some(application) if application.is_registered().await => application,
-            _ => Application::register(&self.adapter, &self.profile).await?,
+            _ => Application::register(&self.place, &self.profile).await?,
         };
         application.forget_readers().await;
         application.serving().offered = Some(offered);
@@ -111,7 +113,7 @@ impl Advertiser for BluezGattServer {
 impl std::fmt::Debug for BluezGattServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BluezGattServer")
-            .field("adapter", &&*self.adapter)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -142,19 +144,20 @@ struct Application {
 }
 
 impl Application {
-    async fn register(adapter: &Path<'static>, profile: &WireProfile) -> Result<Self, RadioError> {
+    async fn register(place: &Place, profile: &WireProfile) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
-        bus.require_powered(adapter).await?;
+        let adapter = place.path_on(&bus).await?;
+        bus.require_powered(&adapter).await?;
         let serving = Shared::default();
         bus.serve(objects(profile, &serving));
         let arguments = (Path::from(ROOT), PropMap::new());
         let method = "RegisterApplication";
-        bus.call::<()>(adapter, MANAGER, method, arguments)
+        bus.call::<()>(&adapter, MANAGER, method, arguments)
             .await
             .map_err(radio_error)?;
         Ok(Self {
             bus,
-            adapter: adapter.clone(),
+            adapter,
             serving,
         })
     }

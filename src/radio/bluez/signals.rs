@@ -9,17 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dbus::arg::{Iter, Variant, prop_cast};
-use dbus::message::MatchRule;
 use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
 use dbus::{Message, Path};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::bus::{ADAPTER, BLUEZ, Bus, DEVICE, radio_error};
+use super::bus::{ADAPTER, Bus, DEVICE, OBJECTS, radio_error};
 use crate::radio::{Peer, Pieces, RadioError};
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// Signals that may wait. Chosen: what a thousand devices send in a few seconds, about a megabyte; what
 /// does not fit is counted.
@@ -57,25 +55,15 @@ impl Signals {
             waiting,
             lost: Arc::default(),
         };
-        let rules = [
-            format!(
-                "type='signal',sender='{BLUEZ}',interface='{PROPERTIES}',\
-                 member='PropertiesChanged',path_namespace='{adapter}',arg0='{DEVICE}'"
-            ),
-            format!(
-                "type='signal',sender='{BLUEZ}',interface='{PROPERTIES}',\
-                 member='PropertiesChanged',path='{adapter}',arg0='{ADAPTER}'"
-            ),
-            format!(
-                "type='signal',sender='{BLUEZ}',interface='{OBJECTS}',\
-                 member='InterfacesAdded',arg0path='{adapter}/'"
-            ),
-        ];
-        signals.receive("PropertiesChanged", PROPERTIES, &sender, changed);
-        signals.receive("InterfacesAdded", OBJECTS, &sender, added);
-        for rule in rules {
-            signals.bus.subscribe(&rule).await?;
-        }
+        let within = format!("path_namespace='{adapter}'");
+        let receiver = signals.receiver(&sender, changed);
+        let bus = &signals.bus;
+        bus.on_signal(PROPERTIES, "PropertiesChanged", &within, receiver)
+            .await?;
+        let below = format!("arg0path='{adapter}/'");
+        let receiver = signals.receiver(&sender, added);
+        bus.on_signal(OBJECTS, "InterfacesAdded", &below, receiver)
+            .await?;
         Ok(signals)
     }
 
@@ -92,24 +80,20 @@ impl Signals {
         }
     }
 
-    fn receive(
+    /// Puts what `read` makes of messages where it waits to be taken.
+    fn receiver(
         &self,
-        member: &'static str,
-        interface: &'static str,
         sender: &mpsc::Sender<Signal>,
         read: fn(&Message) -> Option<Signal>,
-    ) {
+    ) -> impl Fn(&Message) + Send + 'static {
         let (sender, lost) = (sender.clone(), Arc::clone(&self.lost));
-        self.bus.receive(
-            MatchRule::new_signal(interface, member),
-            move |message: &Message| {
-                if let Some(signal) = read(message)
-                    && sender.try_send(signal).is_err()
-                {
-                    lost.fetch_add(1, Ordering::Relaxed);
-                }
-            },
-        );
+        move |message| {
+            if let Some(signal) = read(message)
+                && sender.try_send(signal).is_err()
+            {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use super::absence;
+use super::calls::begin;
 use super::os::{Power, Presence};
 use super::pause::Pause;
-use super::{absence, explain};
 use crate::radio::join::{Join, Joined};
 use crate::radio::{AdapterState, Filter, Peer, Pieces, RadioError, RadioSink, ScanMode};
-use ::btleplug::api::{Central, ScanFilter};
+use ::btleplug::api::Central as _;
 use ::btleplug::platform::Adapter;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
@@ -124,6 +125,7 @@ impl Drain {
         mut presence: Presence,
         mut orders: mpsc::Receiver<Order>,
     ) {
+        let power = self.power.clone();
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
@@ -135,6 +137,7 @@ impl Drain {
                     None => return self.report(AdapterState::Gone),
                 },
                 Some(done) = self.errands.next() => self.done(done),
+                () = power.hears_less() => self.begin_anew(),
                 here = presence.changed() => {
                     if self.power.is_lost() {
                         return self.report(AdapterState::Gone);
@@ -333,11 +336,13 @@ impl Drain {
 
     fn restart(&mut self, number: u64) {
         // A scan that has been begun since has a time of its own, and what is under way begins it anew.
-        if number == self.scan_number
-            && self.join.is_some()
-            && self.state == AdapterState::Ready
-            && self.resuming == Resuming::No
-        {
+        if number == self.scan_number && self.resuming == Resuming::No {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        if self.join.is_some() && self.state == AdapterState::Ready {
             self.resume();
         }
     }
@@ -352,26 +357,5 @@ impl Drain {
                 }
             }
         }
-    }
-}
-
-/// Begins a scan, if there is to be one and the adapter is on.
-async fn begin(
-    adapter: &Adapter,
-    power: &Power,
-    filter: Option<Filter>,
-) -> Result<Option<ScanMode>, RadioError> {
-    // btleplug would switch the adapter on, against its owner's will.
-    power.require_on().await?;
-    let Some(filter) = filter else {
-        return Ok(None);
-    };
-    // Before the old scan ends, so as not to be deaf for longer.
-    let mode = power.hear_more(&filter).await;
-    // What may be left of an old scan would be in the new one's way.
-    let _ = adapter.stop_scan().await;
-    match adapter.start_scan(ScanFilter::default()).await {
-        Ok(()) => Ok(Some(mode)),
-        Err(error) => Err(explain(power, error).await),
     }
 }

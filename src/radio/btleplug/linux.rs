@@ -76,6 +76,11 @@ impl Power {
         }
     }
 
+    /// Waits until BlueZ reports every frame no more, though it was asked to.
+    pub(super) async fn hears_less(&self) {
+        self.monitor.released(&self.bus).await;
+    }
+
     /// Whether the bus has gone, for good.
     pub(super) fn is_lost(&self) -> bool {
         self.bus.is_lost()

@@ -51,6 +51,10 @@ impl Power {
     /// They keep nothing of a device that is not paired.
     pub(super) async fn forget(&self, _: &PeripheralId) {}
 
+    pub(super) async fn hears_less(&self) {
+        std::future::pending().await
+    }
+
     /// The system's own service does not go away.
     pub(super) fn is_lost(&self) -> bool {
         false
@@ -78,7 +82,9 @@ pub(super) async fn open(
         let address = adapter.adapter_address().await.ok().flatten();
         if is_wanted(options.adapter.as_deref(), &name, address) {
             let power = Power(adapter.clone());
-            power.require_on().await?;
+            if !options.wait {
+                power.require_on().await?;
+            }
             return Ok((adapter, power, Presence));
         }
         found.push(name);

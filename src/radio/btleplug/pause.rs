@@ -30,7 +30,7 @@ pub(in crate::radio) use asked::Pauses;
 
 #[cfg(target_os = "linux")]
 mod asked {
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
     use tokio::sync::{mpsc, oneshot};
 
@@ -38,27 +38,24 @@ mod asked {
     use super::Pause;
 
     /// Asks a scanner's task for pauses.
-    #[derive(Clone)]
-    pub(in crate::radio) struct Pauses(Arc<Mutex<mpsc::WeakSender<Order>>>);
+    ///
+    /// Weak, for the task ends when nobody else can give it orders.
+    #[derive(Clone, Default)]
+    pub(in crate::radio) struct Pauses(Arc<Mutex<Option<mpsc::WeakSender<Order>>>>);
 
     impl Pauses {
-        pub(in crate::radio::btleplug) fn of(orders: &mpsc::Sender<Order>) -> Self {
-            // Weak, for the task ends when nobody else can give it orders.
-            Self(Arc::new(Mutex::new(orders.downgrade())))
+        /// From now on it is the task of these `orders` that scans.
+        pub(in crate::radio::btleplug) fn ask(&self, orders: &mpsc::Sender<Order>) {
+            *self.orders() = Some(orders.downgrade());
         }
 
-        /// From now on it is another task that scans.
-        pub(in crate::radio::btleplug) fn ask(&self, orders: &mpsc::Sender<Order>) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = orders.downgrade();
+        fn orders(&self) -> MutexGuard<'_, Option<mpsc::WeakSender<Order>>> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         /// Has the scan pause, and waits until it does; `None` if nobody scans here.
         pub(in crate::radio) async fn pause(&self) -> Option<Paused> {
-            let orders = self
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .upgrade();
+            let orders = self.orders().as_ref().and_then(mpsc::WeakSender::upgrade);
             let (begun, waited_for) = oneshot::channel();
             let (held, over) = oneshot::channel();
             let pause = Order::Pause(Pause { begun, over });

@@ -1,5 +1,7 @@
 //! Reading from peers with btleplug.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ::btleplug::api::{Central, Peripheral as _};
 use ::btleplug::platform::{Adapter, Peripheral};
 
@@ -12,32 +14,47 @@ use crate::radio::{GattReader, GattRequest, RadioError};
 /// On Linux a device that its owner has paired is left alone, and BlueZ is made to forget any other
 /// after the read, as it would keep a list of them on disk.
 pub struct BtleplugReader {
-    adapter: Adapter,
-    power: Power,
+    line: Line,
     /// What may be connected, or be on the way to it.
-    peer: Option<Peripheral>,
+    connection: Option<(Peripheral, Power)>,
+}
+
+/// Where a reader finds the adapter on which the scanner scans: that may be another after a while.
+#[derive(Clone, Default)]
+pub(in crate::radio) struct Line(Arc<Mutex<Option<(Adapter, Power)>>>);
+
+impl Line {
+    pub(super) fn put(&self, adapter: &Adapter, power: &Power) {
+        let ends = Some((adapter.clone(), power.clone()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+
+    fn ends(&self) -> Option<(Adapter, Power)> {
+        let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.clone()
+    }
 }
 
 impl BtleplugReader {
-    pub(super) fn new(adapter: Adapter, power: Power) -> Self {
+    pub(in crate::radio) fn on(line: Line) -> Self {
         Self {
-            adapter,
-            power,
-            peer: None,
+            line,
+            connection: None,
         }
     }
 }
 
 impl GattReader for BtleplugReader {
     async fn read(&mut self, request: GattRequest) -> Result<Vec<u8>, RadioError> {
-        let known = self.adapter.peripherals().await.map_err(radio_error)?;
+        let (adapter, power) = self.line.ends().ok_or(RadioError::NoAdapter)?;
+        let known = adapter.peripherals().await.map_err(radio_error)?;
         let peer = known
             .into_iter()
             .find(|known| os::peer(&known.id()) == Some(request.peer))
             .ok_or_else(|| RadioError::Peer("it has gone".to_owned()))?;
-        self.power.require_stranger(&peer.id()).await?;
+        power.require_stranger(&peer.id()).await?;
         // Noted before it is so: whoever gives up waiting has it disconnected.
-        let peer = self.peer.insert(peer);
+        let (peer, _) = self.connection.insert((peer, power));
         peer.connect().await.map_err(failure)?;
         peer.discover_services().await.map_err(failure)?;
         let wanted = peer
@@ -49,12 +66,12 @@ impl GattReader for BtleplugReader {
     }
 
     async fn disconnect(&mut self) {
-        let Some(peer) = self.peer.take() else {
+        let Some((peer, power)) = self.connection.take() else {
             return;
         };
         // Each fails if there is nothing left to end.
         let _ = peer.disconnect().await;
-        self.power.forget(&peer.id()).await;
+        power.forget(&peer.id()).await;
     }
 }
 

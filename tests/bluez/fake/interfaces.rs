@@ -52,8 +52,11 @@ pub(super) fn adapter1(b: &mut IfaceBuilder<usize>, world: &Shared<World>) {
         (),
         |_, _, _: (PropMap,)| Ok(()),
     );
-    b.property("Address")
-        .get(|_, index| Ok(format!("00:00:5E:00:53:{index:02X}")));
+    let shared = Arc::clone(world);
+    b.property("Address").get(move |_, index| {
+        let number = shared.lock().unwrap().adapters[*index].number;
+        Ok(format!("00:00:5E:00:53:{number:02X}"))
+    });
     b.property("AddressType")
         .get(|_, _| Ok("public".to_owned()));
     b.property("Name")
@@ -136,6 +139,7 @@ pub(super) fn monitor_manager1(
     world: &Shared<World>,
     connection: &Arc<SyncConnection>,
 ) {
+    let releasing = Arc::clone(connection);
     let (shared, connection) = (Arc::clone(world), Arc::clone(connection));
     b.method_with_cr_async(
         "RegisterMonitor",
@@ -145,13 +149,18 @@ pub(super) fn monitor_manager1(
             let owner = ctx.message().sender().unwrap().to_string();
             let (world, connection) = (Arc::clone(&shared), Arc::clone(&connection));
             async move {
-                let answer = match world.lock().unwrap().monitors {
-                    None => Err(MethodErr::no_method("RegisterMonitor")),
-                    Some(_) => Ok(()),
+                let answer = {
+                    let mut world = world.lock().unwrap();
+                    world.monitors_asked += 1;
+                    match world.monitors {
+                        None => Err(MethodErr::no_method("RegisterMonitor")),
+                        Some(_) => Ok(()),
+                    }
                 };
                 if answer.is_ok() {
-                    let patterns = monitors_of(&connection, &owner, root).await;
+                    let (object, patterns) = monitor_of(&connection, &owner, root).await;
                     let mut world = world.lock().unwrap();
+                    world.last_monitor = Some((owner.clone(), object));
                     if let Some(monitors) = &mut world.monitors {
                         monitors.insert(owner, patterns);
                     }
@@ -167,10 +176,14 @@ pub(super) fn monitor_manager1(
         (),
         move |ctx, _, _: (Path<'static>,)| {
             let owner = ctx.message().sender().unwrap().to_string();
-            match &mut shared.lock().unwrap().monitors {
+            let mut world = shared.lock().unwrap();
+            match &mut world.monitors {
                 None => Err(MethodErr::no_method("UnregisterMonitor")),
                 Some(monitors) => match monitors.remove(&owner) {
-                    Some(_) => Ok(()),
+                    Some(_) => {
+                        world.release_monitor(&releasing);
+                        Ok(())
+                    }
                     None => Err(error("DoesNotExist", "Does Not Exist")),
                 },
             }
@@ -178,32 +191,27 @@ pub(super) fn monitor_manager1(
     );
 }
 
-/// Reads a client's monitors, and tells each that it is active.
-async fn monitors_of(
+/// Reads a client's monitor, and tells it that it is active.
+async fn monitor_of(
     connection: &SyncConnection,
     owner: &str,
     root: Path<'static>,
-) -> Vec<Pattern> {
+) -> (Path<'static>, Vec<Pattern>) {
     const MONITOR: &str = "org.bluez.AdvertisementMonitor1";
     let patience = Duration::from_secs(5);
     let app = Proxy::new(owner, &root, patience, connection);
-    let mut patterns = Vec::new();
-    for (path, interfaces) in app.get_managed_objects().await.unwrap() {
-        if !interfaces.contains_key(MONITOR) {
-            continue;
-        }
-        let monitor = Proxy::new(owner, &path, patience, connection);
-        let kind: String = monitor.get(MONITOR, "Type").await.unwrap();
-        assert_eq!(kind, "or_patterns");
-        patterns.extend(
-            monitor
-                .get::<Vec<Pattern>>(MONITOR, "Patterns")
-                .await
-                .unwrap(),
-        );
-        let () = monitor.method_call(MONITOR, "Activate", ()).await.unwrap();
-    }
-    patterns
+    let objects = app.get_managed_objects().await.unwrap();
+    let mut monitors = objects
+        .into_iter()
+        .filter(|(_, interfaces)| interfaces.contains_key(MONITOR));
+    let (path, _) = monitors.next().unwrap();
+    assert!(monitors.next().is_none());
+    let monitor = Proxy::new(owner, &path, patience, connection);
+    let kind: String = monitor.get(MONITOR, "Type").await.unwrap();
+    assert_eq!(kind, "or_patterns");
+    let patterns = monitor.get(MONITOR, "Patterns").await.unwrap();
+    let () = monitor.method_call(MONITOR, "Activate", ()).await.unwrap();
+    (path, patterns)
 }
 
 /// Reads a client's `LEAdvertisement1`.

@@ -66,11 +66,14 @@ struct Device {
 
 #[derive(Default)]
 struct Adapter {
+    /// The end of its address.
+    number: usize,
     powered: bool,
     /// Who scans.
     discovering: HashSet<String>,
 }
 
+#[derive(Default)]
 struct World {
     adapters: Vec<Adapter>,
     broadcasts: Vec<Broadcast>,
@@ -86,6 +89,10 @@ struct World {
     monitors: Option<HashMap<String, Vec<Pattern>>>,
     /// When a frame was last told of.
     told: Option<Instant>,
+    /// Monitors asked for, taken or not.
+    monitors_asked: u32,
+    /// The object of the last one taken, and whose it is.
+    last_monitor: Option<(String, Path<'static>)>,
 }
 
 impl World {
@@ -98,6 +105,15 @@ impl World {
         if let Some(monitors) = &mut self.monitors {
             monitors.remove(client);
         }
+    }
+
+    /// Tells the last monitor's client that it has been let go of.
+    fn release_monitor(&mut self, connection: &SyncConnection) {
+        let (owner, object) = self.last_monitor.take().unwrap();
+        let interface = "org.bluez.AdvertisementMonitor1";
+        let release = Message::new_method_call(owner, object, interface, "Release").unwrap();
+        // It fails also if only the connection's task was woken already, to send what is queued.
+        let _ = connection.send(release);
     }
 
     /// Whether the controller scans: for a client, or for a monitor.
@@ -132,15 +148,8 @@ impl Fake {
             dbus_tokio::connection::from_channel::<SyncConnection>(channel).unwrap();
         tokio::spawn(io);
         let world = Arc::new(Mutex::new(World {
-            adapters: Vec::new(),
-            broadcasts: Vec::new(),
-            addresses: 0,
             rssi_dbm: -63,
-            refusals: 0,
-            scans: 0,
-            strict: false,
-            monitors: None,
-            told: None,
+            ..World::default()
         }));
 
         let mut objects = Crossroads::new();
@@ -229,6 +238,18 @@ impl Fake {
         self.world.lock().unwrap().told.unwrap()
     }
 
+    /// How often a monitor has been asked for.
+    pub(crate) fn monitors_asked(&self) -> u32 {
+        self.world.lock().unwrap().monitors_asked
+    }
+
+    /// It lets go of all monitors, as of one that the kernel does not take.
+    pub(crate) fn release_monitors(&self) {
+        let mut world = self.world.lock().unwrap();
+        world.monitors.as_mut().unwrap().clear();
+        world.release_monitor(&self.connection);
+    }
+
     /// How many scans have been begun.
     pub(crate) fn scans(&self) -> u32 {
         self.world.lock().unwrap().scans
@@ -277,6 +298,18 @@ impl Fake {
         name.await.unwrap();
     }
 
+    /// The machine goes to sleep, or has woken up, as its login manager says.
+    pub(crate) async fn sleep(&self, sleeps: bool) {
+        let name = "org.freedesktop.login1";
+        let owned = self.connection.request_name(name, false, true, true);
+        owned.await.unwrap();
+        let path = "/org/freedesktop/login1";
+        let interface = "org.freedesktop.login1.Manager";
+        let signal = Message::new_signal(path, interface, "PrepareForSleep");
+        // It fails also if only the connection's task was woken already, to send what is queued.
+        let _ = self.connection.send(signal.unwrap().append1(sleeps));
+    }
+
     /// Somebody pulls an adapter out.
     pub(crate) fn unplug(&self, index: usize) {
         self.objects.lock().unwrap().remove::<usize>(&path(index));
@@ -289,7 +322,17 @@ impl Fake {
 
     /// Somebody plugs an adapter in, and it is switched on.
     pub(crate) fn plug(&self, index: usize) {
-        self.world.lock().unwrap().adapters[index].powered = true;
+        self.plug_as(index, index);
+    }
+
+    /// The same with that of another index, which keeps its address.
+    pub(crate) fn plug_as(&self, index: usize, number: usize) {
+        let adapter = Adapter {
+            number,
+            powered: true,
+            ..Adapter::default()
+        };
+        self.world.lock().unwrap().adapters[index] = adapter;
         let mut objects = self.objects.lock().unwrap();
         objects.insert(path(index), &self.adapter_interfaces, index);
     }
