@@ -58,7 +58,7 @@ impl Crowd {
     fn new(air: &Air, seats: usize, hours: Range<u64>) -> Self {
         let seat = |index: usize| Seat {
             device: air.place(1.0 + index as f64 / 4.0, 0.0),
-            gaen: index % 2 == 0,
+            gaen: index.is_multiple_of(2),
             taken: false,
             since: 0,
             turn: index as u64,
@@ -232,15 +232,47 @@ async fn a_little_more_than_a_retention() {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(
+    unsafe_code,
+    reason = "an allocator that counts cannot be had without it; it hands everything on to the system's"
+)]
 mod month {
+    use std::alloc::{GlobalAlloc, Layout, System};
     use std::fs;
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     use super::*;
 
     /// How much more memory there may be at the end than after the first day, in percent.
     const GROWTH_MAX_PERCENT: u64 = 5;
+
+    /// How many more bytes may be allocated. Chosen: less than a kilobyte a day, and more than the own keys
+    /// of a retention and what a busier evening takes.
+    const ALLOCATED_MORE_MAX: usize = 24 * 1_024;
+
+    /// Bytes allocated now. What is resident may grow by the holes between them; this may not.
+    static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+    struct Counting;
+
+    // SAFETY: every call is handed on to the system's allocator as it came, and the counter allocates
+    // nothing.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+            unsafe { System.dealloc(block, layout) }
+        }
+    }
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
 
     /// The bytes of all files in the log.
     fn log_bytes(directory: &Path) -> u64 {
@@ -260,22 +292,27 @@ mod month {
 
     /// About two dozen neighbours at a time, each heard once a second: two million sightings.
     #[test]
-    #[ignore = "takes minutes, and measures the memory of a process of its own"]
+    #[ignore = "takes minutes, and measures the memory of its process"]
     fn a_month() {
-        // On a loaded machine tokio starts more threads for what blocks, and each has an arena of malloc's
-        // that fills anew, to some hundred KiB.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
-            .max_blocking_threads(1)
             .build()
             .unwrap();
+        runtime.block_on(month());
+    }
+
+    async fn month() {
         let begun = Instant::now();
         let mut samples = Vec::new();
+        // A tick is a step of the air's.
+        let mut world = World::new(36, 0..24, Duration::from_secs(1), 250);
         let evening = |day: u64, world: &World| {
-            samples.push(memory_kib("Rss:"));
+            let allocated = ALLOCATED.load(Ordering::Relaxed);
+            samples.push((memory_kib("Rss:"), allocated));
             println!(
-                "day {day:2}: {} KiB, of which {} its own; {} neighbours there, log {} KiB; {:.0} s",
+                "day {day:2}: {} KiB, of which {} its own, {allocated} bytes allocated; \
+                 {} neighbours there, log {} KiB; {:.0} s",
                 memory_kib("Rss:"),
                 memory_kib("Anonymous:"),
                 world.crowd.there_since(u64::MAX),
@@ -283,13 +320,11 @@ mod month {
                 begun.elapsed().as_secs_f64(),
             );
         };
-        runtime.block_on(async {
-            // A tick is a step of the air's.
-            let mut world = World::new(36, 0..24, Duration::from_secs(1), 250);
-            world.live(30, evening).await;
-        });
-        let (first, last) = (samples[0], samples[samples.len() - 1]);
+        world.live(30, evening).await;
+        let ((first, allocated_first), (last, allocated_last)) =
+            (samples[0], samples[samples.len() - 1]);
         println!("{first} KiB after the first day, {last} KiB after the last");
+        assert!(allocated_last <= allocated_first + ALLOCATED_MORE_MAX);
         assert!(last * 100 <= first * (100 + GROWTH_MAX_PERCENT));
     }
 }
