@@ -24,6 +24,8 @@ mod pausing;
 mod private_bus;
 #[path = "bluez/stack.rs"]
 mod stack;
+#[path = "bluez/storm.rs"]
+mod storm;
 #[path = "bluez/waiting.rs"]
 mod waiting;
 #[path = "bluez/whole.rs"]

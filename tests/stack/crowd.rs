@@ -8,7 +8,7 @@ use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EphemeralId, Protocol, Sighting};
 
 use super::bed::{Traced, holds, on_bed, setting, until};
-use super::snoop::{Broadcast, Snoop};
+use super::snoop::{Broadcast, Snoop, assert_each_has_its_own};
 
 const TRACERS: usize = 8;
 
@@ -83,6 +83,8 @@ async fn identifiers(traced: &Traced, snoop: &Snoop, adapter: u16) -> Identifier
     let released = traced.tracer.release(today, today).await.unwrap();
     until("the air is silent", async || snoop.is_silent(adapter)).await;
     let broadcasts = snoop.broadcasts(adapter);
+    // Address and identifier change together.
+    assert_each_has_its_own(&broadcasts);
     let mut own = Identifiers::default();
     for key in released {
         key.for_each_candidate(|candidate| {

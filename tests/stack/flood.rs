@@ -1,19 +1,20 @@
 //! Advertisements by somebody who means harm, or knows no better.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use truyvet::radio::ScanMode;
 use truyvet::time::SystemClock;
 use truyvet::{Advertisement, Protocol};
 
 use super::bed::{
-    Bed, DEADLINE, Traced, bluetoothd, gaen_frame, hex, on_bed, resident_kib, setting, until,
+    Bed, DEADLINE, Traced, bluetoothd, gaen_frame, hex, on_bed, own_kib, resident_kib, setting,
+    until,
 };
 
 /// As many bytes as a legacy advertisement has.
 const LEN_MAX: usize = 31;
-
-const SERVICE_DATA_16: u8 = 0x16;
 
 /// Between two malformed advertisements: `bluetoothd` keeps up with this on an emulated machine.
 const PACE: Duration = Duration::from_millis(5);
@@ -30,24 +31,19 @@ async fn still_hears(bed: &Bed, traced: &mut Traced) {
     assert!(traced.works(), "{}", traced.tracer.health());
 }
 
-/// Every length with every type that a protocol uses, and every type at three lengths: each once whole,
-/// and once claiming more bytes than there are.
-fn malformed() -> Vec<Vec<u8>> {
-    let used = [0x01, 0x02, 0x03, 0x06, 0x07, SERVICE_DATA_16, 0xff];
-    let every_len = used
-        .iter()
-        .flat_map(|kind| (0..=LEN_MAX).map(|len| (*kind, len)));
-    let every_type = (0..=u8::MAX).flat_map(|kind| [2, 15, LEN_MAX].map(|len| (kind, len)));
-    let mut adverts = Vec::new();
-    for (kind, len) in every_len.chain(every_type) {
+/// Every length with every type: each once whole, and once claiming more bytes than there are.
+fn malformed() -> BTreeSet<Vec<u8>> {
+    let every_len = (0..=u8::MAX).flat_map(|kind| (0..=LEN_MAX).map(move |len| (kind, len)));
+    let mut adverts = BTreeSet::new();
+    for (kind, len) in every_len {
         let claims = len.saturating_sub(1) as u8;
         // 6F FD: what follows the type may be GAEN's service.
         let mut bytes = [&[claims, kind, 0x6f, 0xfd][..], &[0x55; LEN_MAX]].concat();
         bytes.truncate(len);
-        adverts.push(bytes.clone());
+        adverts.insert(bytes.clone());
         if let Some(claims) = bytes.first_mut() {
             *claims = claims.saturating_add(9);
-            adverts.push(bytes);
+            adverts.insert(bytes);
         }
     }
     adverts
@@ -61,28 +57,51 @@ fn is_broken_gaen(bytes: &[u8]) -> bool {
     data.is_some_and(|data| data.len() != 20)
 }
 
+/// Sends each of these alone until it has been counted.
+async fn each_is_counted(bed: &Bed, traced: &Traced, broken: &[Vec<u8>]) {
+    let counted = || traced.tracer.health().counters.malformed_frames;
+    let once = if hears_every_frame(traced) { "1" } else { "" };
+    for bytes in broken {
+        let before = counted();
+        bed.air(&format!("send 0 {} 100 {once}", hex(bytes)));
+        until("it is counted", async || counted() > before).await;
+        bed.air("silence 0");
+    }
+    println!(
+        "{} frames of GAEN that are broken: each counted",
+        broken.len()
+    );
+    if hears_every_frame(traced) {
+        assert_eq!(counted(), broken.len() as u64);
+    }
+}
+
+fn hears_every_frame(traced: &Traced) -> bool {
+    traced.tracer.health().scan_mode == Some(ScanMode::EveryFrame)
+}
+
+/// What may become of a frame on its way to the host.
+const FATES: [&str; 4] = ["delivered", "duplicates", "lost", "outside_window"];
+
+fn fates(bed: &Bed) -> [u64; 4] {
+    FATES.map(|name| bed.count(1, name))
+}
+
 #[test]
 #[ignore = "needs the bed: see CONTRIBUTING.md"]
 fn malformed_adverts() {
     on_bed(async |bed| {
         let mut traced = listener().await;
-        let reports = async || bed.count(1, "delivered");
-        let malformed_frames = |traced: &Traced| traced.tracer.health().counters.malformed_frames;
+        let every_frame = hears_every_frame(&traced);
+        let daemon = bluetoothd();
         let (broken, others): (Vec<_>, Vec<_>) = malformed()
             .into_iter()
             .partition(|bytes| is_broken_gaen(bytes));
-        let before = reports().await;
-        for bytes in &broken {
-            bed.air(&format!("send 0 {} 100", hex(bytes)));
-        }
-        let all = async || malformed_frames(&traced) >= broken.len() as u64;
-        let told = until("the broken frames are counted", all).await;
-        bed.air("silence 0");
-        println!(
-            "{} frames of GAEN that are broken: counted after {told:.1?}",
-            broken.len()
-        );
+        each_is_counted(bed, &traced, &broken).await;
 
+        let before = fates(bed);
+        // A scan that is begun anew is deaf for a moment, and one of eight outlasts that.
+        let times = if every_frame { 1 } else { 8 };
         let mut pace = tokio::time::interval(PACE);
         for bytes in &others {
             pace.tick().await;
@@ -91,33 +110,32 @@ fn malformed_adverts() {
             } else {
                 hex(bytes)
             };
-            // For longer than a scan that is begun anew is deaf.
-            bed.air(&format!("send 0 {payload} 100 8"));
+            bed.air(&format!("send 0 {payload} 100 {times}"));
         }
+        let sent = others.len() as u64;
+        let since = || std::array::from_fn::<u64, 4, _>(|fate| fates(bed)[fate] - before[fate]);
+        let nearly_all = async || since().iter().sum::<u64>() * 100 > sent * times * 99;
+        until("all have been on the air", nearly_all).await;
+        let [delivered, ..] = since();
+        println!("{sent} others, {times} times each: {FATES:?} {:?}", since());
+        // The scan leaves out a tenth of the time; of eight, a controller drops those it has reported.
+        assert!(delivered * 100 > sent * 85);
         still_hears(bed, &mut traced).await;
-        let delivered = reports().await - before;
+        assert_eq!(bluetoothd(), daemon, "bluetoothd has been replaced");
         let counters = traced.tracer.stop().await.unwrap().counters;
-        println!(
-            "{} others: {delivered} reports of all to hci1, of which reached the tracer {} malformed, \
-             {} foreign, {} dropped; the rest ended in BlueZ or in the filter",
-            others.len(),
-            counters.malformed_frames,
-            counters.foreign_frames,
-            counters.dropped_frames,
-        );
-        let told = counters.malformed_frames + counters.foreign_frames + counters.dropped_frames;
-        assert!(told <= delivered);
-        // A scan that begins anew is deaf for a moment, not for half of the time.
-        assert!(2 * delivered > (broken.len() + others.len()) as u64);
+        println!("{counters:?}");
+        // BlueZ takes apart some that we would not.
+        assert!(counters.malformed_frames >= broken.len() as u64);
+        assert_eq!(counters.dropped_frames + counters.missed_frames, 0);
     });
 }
 
 /// Advertisements in the storm, half of them GAEN's, unless the environment says otherwise.
 const STORM: u64 = 2_000;
 
-/// How fast they come. Chosen: an emulated machine bears this; at four times the rate `bluetoothd`
-/// answers more slowly than btleplug asks, which holds what waits in a queue without bound.
-const STORM_PER_SECOND: u64 = 50;
+/// How fast they come. Chosen: an emulated machine bears this. At 1,000 a second `bluetoothd` 5.66 reports
+/// nothing more after ten seconds.
+const STORM_PER_SECOND: u64 = 200;
 
 /// How much more memory may be in use during the storm than after its first fifth, in KiB. Chosen: the
 /// tracer holds 4,096 neighbours, and as many frames, of some hundred bytes each.
@@ -149,10 +167,12 @@ fn address_storm() {
             samples.push(resident_kib(own));
             let counters = traced.tracer.health().counters;
             println!(
-                "after {:5.1} s, {} left: {} KiB, bluetoothd {} KiB; {} frames, {} dropped, {} evicted",
+                "after {:5.1} s, {} left: {} KiB, of which {} its own, bluetoothd {} KiB; {} frames, \
+                 {} dropped, {} evicted",
                 begun.elapsed().as_secs_f64(),
                 bed.count(0, "storm_left"),
                 resident_kib(own),
+                own_kib(own),
                 resident_kib(bluetoothd().unwrap()),
                 counters.frames,
                 counters.dropped_frames,

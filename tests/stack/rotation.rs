@@ -14,7 +14,7 @@ use truyvet::Protocol;
 use truyvet::time::{SimulatedClock, Timestamp};
 
 use super::bed::{DEADLINE, Traced, on_bed, until};
-use super::snoop::{Broadcast, Snoop};
+use super::snoop::{Broadcast, Snoop, assert_each_has_its_own};
 
 const ROTATIONS: usize = 20;
 
@@ -25,18 +25,6 @@ const SPEED: u32 = 600;
 const START: Timestamp = Timestamp::from_unix_seconds(1_795_507_200);
 
 const GAEN_SERVICE: &str = "0000fd6f-0000-1000-8000-00805f9b34fb";
-
-/// Every broadcast has an address and a payload that none other has, and none begins before the one
-/// before it has ended.
-fn assert_each_has_its_own(broadcasts: &[Broadcast]) {
-    for (index, broadcast) in broadcasts.iter().enumerate() {
-        assert!(broadcast.random, "under the adapter's own address");
-        for other in &broadcasts[..index] {
-            assert_ne!(other.address, broadcast.address, "an address again");
-            assert_ne!(other.data, broadcast.data, "a payload again");
-        }
-    }
-}
 
 /// The silences between one broadcast and the next.
 fn silences(broadcasts: &[Broadcast]) -> Vec<Duration> {

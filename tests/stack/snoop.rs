@@ -228,3 +228,15 @@ fn a_broadcast_is_read_from_what_was_carried_out() {
         assert!(broadcasts(&whole[..cut], 3).len() <= 2);
     }
 }
+
+/// Every broadcast has an address and a payload that none other has, and none begins before the one
+/// before it has ended.
+pub(crate) fn assert_each_has_its_own(broadcasts: &[Broadcast]) {
+    for (index, broadcast) in broadcasts.iter().enumerate() {
+        assert!(broadcast.random, "under the adapter's own address");
+        for other in &broadcasts[..index] {
+            assert_ne!(other.address, broadcast.address, "an address again");
+            assert_ne!(other.data, broadcast.data, "a payload again");
+        }
+    }
+}

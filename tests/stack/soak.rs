@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use truyvet::Protocol;
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 
-use super::bed::{Traced, bluetoothd, on_bed, resident_kib, setting};
+use super::bed::{Traced, bluetoothd, on_bed, own_kib, resident_kib, setting};
 
-/// An identifier of Bluezone lasts ten seconds.
-const SPEED: u32 = 90;
+/// An identifier of Bluezone lasts ten seconds, unless the environment says otherwise.
+const SPEED: u64 = 90;
 
 /// 2026-11-24T08:00Z.
 const START: Timestamp = Timestamp::from_unix_seconds(1_795_507_200);
@@ -23,7 +23,8 @@ const GROWTH_MAX_PERCENT: u64 = 5;
 #[ignore = "needs the bed: see CONTRIBUTING.md"]
 fn soak() {
     on_bed(async |_| {
-        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(START, SPEED));
+        let speed = setting("TRUYVET_BED_SOAK_SPEED", SPEED) as u32;
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(START, speed));
         let mut tracers = Vec::new();
         for adapter in 0..2 {
             tracers.push(Traced::start(adapter, Protocol::bluezone(), Arc::clone(&clock)).await);
@@ -38,9 +39,10 @@ fn soak() {
             let frames: Vec<_> = tracers.iter().map(Traced::frames).collect();
             samples.push(resident_kib(own));
             println!(
-                "after {:6.1} s: {} KiB, bluetoothd {} KiB, frames heard {frames:?}",
+                "after {:6.1} s: {} KiB, of which {} its own, bluetoothd {} KiB, frames heard {frames:?}",
                 begun.elapsed().as_secs_f64(),
                 resident_kib(own),
+                own_kib(own),
                 resident_kib(daemon),
             );
         }

@@ -2,6 +2,7 @@
 //! radio. It does what BlueZ does as far as scanning and advertising go, refusals included.
 
 mod interfaces;
+mod storm;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
