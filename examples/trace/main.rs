@@ -126,6 +126,10 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
         }
         RadioChoice::Virtual => (None, String::new()),
         RadioChoice::System => (Some(system_radio(args).await?), String::new()),
+        // Whoever names a second adapter wants no simulation of it.
+        RadioChoice::Auto if args.witness.is_some() => {
+            (Some(system_radio(args).await?), String::new())
+        }
         RadioChoice::Auto => match system_radio(args).await {
             Ok(radio) => (Some(radio), ", because it works".to_owned()),
             Err(reason) => (None, format!(", because {reason}")),

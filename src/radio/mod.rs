@@ -2,8 +2,9 @@
 //!
 //! A [`Radio`] is a [`Scanner`] and, where the system allows one, an [`Advertiser`].
 //! `system` gives the machine's own Bluetooth (feature `ble`), [`air`] a simulated one for tests and
-//! demonstrations, [`replay`] a recorded one. An app whose operating system owns Bluetooth
-//! implements the two traits.
+//! demonstrations, [`replay`] a recorded one. An app with Bluetooth of its own implements [`Scanner`] and
+//! [`Advertiser`] (and [`GattReader`], if it reads what peers do not advertise), or drives an
+//! [`Engine`](crate::Engine) by hand.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +31,8 @@ pub mod windows;
 pub use filter::Filter;
 pub(crate) use gatt::DynGattReader;
 pub use gatt::{GattReader, GattRequest};
+// For the benches and tests that measure it; no part of what the crate promises.
+#[doc(hidden)]
 pub use join::{Join, Joined, Pieces};
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
@@ -43,6 +46,9 @@ use crate::protocol::NoSuchForm;
 pub trait Scanner: Send + 'static {
     /// Begins to hear frames that pass `filter` and hands each to `sink`, until stopped. Called
     /// again after [`stop`](Self::stop), as often as the schedule wants.
+    ///
+    /// The filter says what is worth the trouble; other frames are counted as foreign. A frame of a device
+    /// that a [`GattReader`] can connect to goes to [`RadioSink::heard_from`].
     ///
     /// # Errors
     ///
