@@ -25,16 +25,13 @@ impl Engine {
                     self.scan.turn_on(now.monotonic);
                     self.begin_scan(now);
                 }
-                if matches!(self.health.advertising.state, State::Failing(_)) {
-                    self.advertise.turn_on(now.monotonic);
-                    self.rotate(now);
-                }
-                return;
+                return self.advertise_if_failing(now);
             }
             AdapterState::Refused => {
                 let reason = "the system's Bluetooth refuses to scan: restart it if that lasts";
                 self.scan_result(now, Err(reason.to_owned()));
-                return self.scan.wait_long(now.monotonic);
+                self.scan.wait_long(now.monotonic);
+                return self.advertise_if_failing(now);
             }
             AdapterState::Off => "the Bluetooth adapter is off: switch it on",
             AdapterState::Gone => "the Bluetooth adapter or its service has gone",
@@ -45,6 +42,13 @@ impl Engine {
         // The radio says when it is back; asking again and again would only disturb it.
         self.scan.wait_long(now.monotonic);
         self.advertise.wait_long(now.monotonic);
+    }
+
+    fn advertise_if_failing(&mut self, now: Moment) {
+        if matches!(self.health.advertising.state, State::Failing(_)) {
+            self.advertise.turn_on(now.monotonic);
+            self.rotate(now);
+        }
     }
 
     /// How beginning to scan went, or why scanning ended by itself.

@@ -174,3 +174,24 @@ fn a_neighbours_growth_is_told_once_each_time() {
     }
     assert_eq!(grown, [30, 60, 90]);
 }
+
+#[test]
+fn an_adapter_that_refuses_to_scan_may_advertise() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    rig.engine.adapter(rig.clock.now(), AdapterState::Gone);
+    rig.actions();
+    rig.engine.adapter(rig.clock.now(), AdapterState::Refused);
+    let actions = rig.actions();
+    assert_eq!(frames(&actions).len(), 1);
+    assert!(!actions.iter().any(|it| matches!(it, Action::Scan(true))));
+    rig.engine
+        .advertise_result(rig.clock.now(), Ok(Advertised::default()));
+    let health = rig.engine.health();
+    assert_eq!(health.advertising.state, State::Working);
+    assert!(matches!(health.scanning.state, State::Failing(_)));
+    // It is told once it scans.
+    rig.engine.adapter(rig.clock.now(), AdapterState::Ready);
+    let actions = rig.actions();
+    assert!(actions.iter().any(|it| matches!(it, Action::Scan(true))));
+    assert_eq!(frames(&actions).len(), 0);
+}
