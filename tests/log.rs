@@ -68,8 +68,9 @@ fn segments(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Where the chunks of [`three_chunks`] end: 20 bytes of header, 8 of count, 52 a sighting, 16 of tag.
-const CHUNK_ENDS: [usize; 3] = [48 + 44 + 3 * 52, 48 + 2 * 44 + 5 * 52, 48 + 3 * 44 + 9 * 52];
+/// Where the chunks of [`three_chunks`] end: 20 bytes of header, 1 of kind, 1 of count, 16 of tag, and 29 a
+/// sighting, as no identifier repeats; 4 more for the first time of each, which is told since 1970.
+const CHUNK_ENDS: [usize; 3] = [48 + 42 + 3 * 29, 48 + 2 * 42 + 5 * 29, 48 + 3 * 42 + 9 * 29];
 
 /// A log of three chunks in one segment.
 fn three_chunks() -> tempfile::TempDir {
@@ -366,22 +367,38 @@ fn a_day_that_fails_gives_its_sightings_back_and_the_others_are_stored() {
     assert_eq!(read(dir.path()).unwrap(), [batch[1].clone()]);
 }
 
-/// A log of version 1, written once and read for ever: the format is not to change unnoticed.
+/// A log whose segments are of version 1, written once and read for ever: the format is not to change
+/// unnoticed.
 #[test]
 fn a_log_of_version_1_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/log-v1");
-    for entry in fs::read_dir(golden).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-    }
+    golden("log-v1", &golden_sightings());
+}
+
+/// The same of version 2, in which identifiers that repeat are written out once.
+#[test]
+fn a_log_of_version_2_is_read() {
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    golden("log-v2", &twice);
+}
+
+fn golden_sightings() -> Vec<Sighting> {
     let mut bluezone = sighting(7, DAY);
     bluezone.protocol = ProtocolKind::Bluezone;
     bluezone.id = EphemeralId::from([0xAB; 12]);
     bluezone.metadata = None;
     bluezone.rssi = None;
     bluezone.source = Source::ManufacturerData;
-    assert_eq!(read(dir.path()).unwrap(), [sighting(6, DAY), bluezone]);
+    vec![sighting(6, DAY), bluezone]
+}
+
+fn golden(name: &str, sightings: &[Sighting]) {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    for entry in fs::read_dir(golden.join(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    assert_eq!(read(dir.path()).unwrap(), sightings);
     let keys = LogReader::open(dir.path(), &key())
         .unwrap()
         .own_keys()

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::VERSION;
 use super::{KeyError, SEGMENTS_PER_DAY_MAX};
 use crate::entropy::EntropyError;
 use crate::sighting::Sighting;
@@ -69,12 +68,16 @@ pub enum LogError {
         what: &'static str,
     },
     /// A file was written by a newer version of this crate.
-    #[error("{file} has format version {found}, this version reads {}", VERSION)]
+    #[error(
+        "{file} has format version {found}, of which this release reads 1 to {newest}: update it"
+    )]
     UnsupportedVersion {
         /// The file's name.
         file: String,
         /// Its version.
         found: u16,
+        /// The newest known.
+        newest: u16,
     },
     /// The log was opened too often on one day.
     #[error(

@@ -7,8 +7,11 @@ use crate::time::UtcDay;
 
 use super::LogError;
 
-/// The version written, and the newest that is read.
-pub(crate) const VERSION: u16 = 1;
+/// The version of a segment that is written, and the newest that is read. Version 1 had no packing.
+pub(crate) const SEGMENT_VERSION: u16 = 2;
+
+/// The version of a sealed file.
+const FILE_VERSION: u16 = 1;
 
 /// In PNG's manner: a byte no text has, the name, and the line ends that transfers damage.
 const SEGMENT_MAGIC: [u8; 8] = *b"\x89TVS\r\n\x1A\n";
@@ -31,6 +34,7 @@ pub(crate) struct LogId(pub(crate) [u8; 16]);
 /// The first 48 bytes of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SegmentHeader {
+    pub(crate) version: u16,
     pub(crate) day: UtcDay,
     pub(crate) log_id: LogId,
     pub(crate) salt: [u8; 16],
@@ -42,7 +46,7 @@ impl SegmentHeader {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         let fields = [
             &SEGMENT_MAGIC[..],
-            &VERSION.to_le_bytes(),
+            &self.version.to_le_bytes(),
             &[0, 0],
             &self.day.unix_days().to_le_bytes(),
             &self.log_id.0,
@@ -64,7 +68,7 @@ impl SegmentHeader {
         let (day, rest) = split::<4>(rest);
         let (log_id, rest) = split::<16>(rest);
         let (salt, _) = split::<16>(rest);
-        check_prelude(magic, SEGMENT_MAGIC, version, segment)?;
+        let version = check_prelude(magic, SEGMENT_MAGIC, version, SEGMENT_VERSION, segment)?;
         if zero != [0, 0] {
             return Err(LogError::corrupted(
                 segment,
@@ -73,6 +77,7 @@ impl SegmentHeader {
             ));
         }
         Ok(Self {
+            version,
             day: UtcDay::from_unix_days(u32::from_le_bytes(day)),
             log_id: LogId(log_id),
             salt,
@@ -128,7 +133,7 @@ impl FileKind {
     ) -> Result<Vec<u8>, LogError> {
         let mut bytes = [
             &FILE_MAGIC[..],
-            &VERSION.to_le_bytes(),
+            &FILE_VERSION.to_le_bytes(),
             &self.number().to_le_bytes(),
             &salt,
         ]
@@ -155,7 +160,7 @@ impl FileKind {
         let (version, rest) = split::<2>(rest);
         let (kind, rest) = split::<2>(rest);
         let (salt, _) = split::<16>(rest);
-        check_prelude(magic, FILE_MAGIC, version, self.name())?;
+        check_prelude(magic, FILE_MAGIC, version, FILE_VERSION, self.name())?;
         if kind != self.number().to_le_bytes() {
             return Err(LogError::corrupted(
                 self.name(),
@@ -186,20 +191,24 @@ fn derive(kek: &Secret<32>, salt: &[u8; 16], info: &[&[u8]]) -> Result<AeadKey, 
         .map_err(|_| LogError::Crypto)
 }
 
+/// The version, if it is one that is known.
 fn check_prelude(
     magic: [u8; 8],
     expected: [u8; 8],
     version: [u8; 2],
+    newest: u16,
     file: &str,
-) -> Result<(), LogError> {
+) -> Result<u16, LogError> {
     if magic != expected {
         return Err(LogError::corrupted(file, 0, "it is no file of a log"));
     }
-    match u16::from_le_bytes(version) {
-        VERSION => Ok(()),
-        found => Err(LogError::UnsupportedVersion {
+    let found = u16::from_le_bytes(version);
+    match (1..=newest).contains(&found) {
+        true => Ok(found),
+        false => Err(LogError::UnsupportedVersion {
             file: file.to_owned(),
             found,
+            newest,
         }),
     }
 }
@@ -217,6 +226,7 @@ mod tests {
     use super::*;
 
     const HEADER: SegmentHeader = SegmentHeader {
+        version: 2,
         day: UtcDay::from_unix_days(0x0002_0304),
         log_id: LogId([5; 16]),
         salt: [6; 16],
@@ -224,7 +234,7 @@ mod tests {
 
     #[test]
     fn header_bytes_are_pinned() {
-        let mut expected = b"\x89TVS\r\n\x1A\n\x01\x00\x00\x00\x04\x03\x02\x00".to_vec();
+        let mut expected = b"\x89TVS\r\n\x1A\n\x02\x00\x00\x00\x04\x03\x02\x00".to_vec();
         expected.extend([5; 16]);
         expected.extend([6; 16]);
         assert_eq!(HEADER.to_bytes().to_vec(), expected);
@@ -244,13 +254,15 @@ mod tests {
 
     #[test]
     fn version_of_tomorrow() {
-        let mut bytes = HEADER.to_bytes();
-        bytes[8] = 2;
-        let error = SegmentHeader::from_bytes(&bytes, "s").unwrap_err();
-        assert!(matches!(
-            error,
-            LogError::UnsupportedVersion { found: 2, .. }
-        ));
+        for version in [0_u8, 3] {
+            let mut bytes = HEADER.to_bytes();
+            bytes[8] = version;
+            let error = SegmentHeader::from_bytes(&bytes, "s").unwrap_err();
+            assert!(matches!(
+                error,
+                LogError::UnsupportedVersion { found, newest: 2, .. } if found == u16::from(version)
+            ));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod format;
 mod keys;
+mod packing;
 mod reader;
 mod segment;
 
@@ -24,7 +25,7 @@ use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{Timestamp, UtcDay};
 use directory::LogDirectory;
-use format::SegmentHeader;
+use format::{SEGMENT_VERSION, SegmentHeader};
 use segment::{SegmentName, SegmentWriter};
 
 /// Days kept beside today's: the time in which one patient can have infected another, as both
@@ -238,6 +239,7 @@ impl EncounterLog {
             return Err(LogError::TooManySegments { day });
         }
         let header = SegmentHeader {
+            version: SEGMENT_VERSION,
             day,
             log_id: self.home.log_id,
             salt: directory::fresh_id()?,

@@ -1,0 +1,445 @@
+//! Sightings as few bytes: an identifier is written out once in a segment, and times as what has passed.
+//! `docs/log-format.md` has every byte.
+//!
+//! The chunks of a segment are read in order, so that what stood in one is known in the next. Both sides
+//! forget an identifier once [`REMEMBERED_MAX`] others have come since; it is written out again then.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::protocol::{EphemeralId, ProtocolKind};
+use crate::sighting::{Rssi, RssiSummary, Sighting, Source};
+use crate::time::Timestamp;
+
+/// Identifiers remembered, on either side. Chosen: as many as the engine holds neighbours, and about
+/// 200 kB.
+const REMEMBERED_MAX: u64 = 4_096;
+
+/// Bits of a record's first byte; its other bits are zero.
+const IS_NEW: u8 = 1 << 0;
+const SOURCE_SHIFT: u8 = 1;
+const SOURCE_BITS: u8 = 0b11 << SOURCE_SHIFT;
+const HAS_STRENGTHS: u8 = 1 << 3;
+const IS_GAEN: u8 = 1 << 4;
+const HAS_METADATA: u8 = 1 << 5;
+const IS_LONG: u8 = 1 << 6;
+
+/// What is written out once.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Name {
+    protocol: ProtocolKind,
+    id: EphemeralId,
+    metadata: Option<[u8; 4]>,
+}
+
+/// A chunk that does not say what sightings do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Malformed;
+
+/// The writing side, of one segment.
+#[derive(Default)]
+pub(crate) struct Packer {
+    /// By the number under which each was written out last.
+    numbers: HashMap<Name, u64>,
+    written: VecDeque<Name>,
+    count: u64,
+}
+
+impl Packer {
+    /// `sightings` as bytes, to be read after all that was packed before.
+    pub(crate) fn pack(&mut self, sightings: &[Sighting]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_number(&mut bytes, sightings.len() as u64);
+        let mut before = 0;
+        for sighting in sightings {
+            self.put(&mut bytes, sighting, &mut before);
+        }
+        bytes
+    }
+
+    fn put(&mut self, bytes: &mut Vec<u8>, sighting: &Sighting, before: &mut u64) {
+        let name = Name {
+            protocol: sighting.protocol,
+            id: sighting.id,
+            metadata: sighting.metadata,
+        };
+        let known = self.numbers.get(&name).map(|number| self.count - number);
+        let source = source_number(sighting.source) << SOURCE_SHIFT;
+        let strengths = flag(HAS_STRENGTHS, sighting.rssi.is_some());
+        match known {
+            Some(back) => {
+                bytes.push(source | strengths);
+                put_number(bytes, back - 1);
+            }
+            None => {
+                bytes.push(IS_NEW | source | strengths | name.flags());
+                bytes.extend(name.id.as_bytes());
+                bytes.extend(name.metadata.into_iter().flatten());
+                self.remember(name);
+            }
+        }
+        let first = sighting.first.unix_millis();
+        put_number(bytes, difference(first, *before));
+        put_number(bytes, difference(sighting.last.unix_millis(), first));
+        *before = first;
+        put_number(bytes, sighting.frames.into());
+        if let Some(RssiSummary { min, mean, max }) = sighting.rssi {
+            bytes.extend([min, mean, max].map(|rssi| rssi.dbm().cast_unsigned()));
+        }
+    }
+
+    fn remember(&mut self, name: Name) {
+        self.numbers.insert(name, self.count);
+        self.written.push_back(name);
+        self.count += 1;
+        if self.count > REMEMBERED_MAX
+            && let Some(forgotten) = self.written.pop_front()
+        {
+            self.numbers.remove(&forgotten);
+        }
+    }
+}
+
+/// The reading side, of one segment.
+#[derive(Default)]
+pub(crate) struct Unpacker {
+    written: VecDeque<Name>,
+}
+
+impl Unpacker {
+    /// What was packed into `bytes`, all of them; `expected_max` is how many sightings there may be.
+    pub(crate) fn unpack(
+        &mut self,
+        bytes: &[u8],
+        expected_max: usize,
+    ) -> Result<Vec<Sighting>, Malformed> {
+        let mut rest = Rest(bytes);
+        let count = usize::try_from(rest.number()?).map_err(|_| Malformed)?;
+        if count > expected_max {
+            return Err(Malformed);
+        }
+        let mut sightings = Vec::with_capacity(count);
+        let mut before = 0;
+        for _ in 0..count {
+            sightings.push(self.take(&mut rest, &mut before)?);
+        }
+        match rest.0 {
+            [] => Ok(sightings),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn take(&mut self, rest: &mut Rest<'_>, before: &mut u64) -> Result<Sighting, Malformed> {
+        let [flags] = rest.bytes::<1>()?;
+        let name = match flags & IS_NEW {
+            0 => self.known(flags, rest.number()?)?,
+            _ => self.new_name(flags, rest)?,
+        };
+        let first = later(*before, rest.number()?)?;
+        let last = later(first, rest.number()?)?;
+        *before = first;
+        let frames = u16::try_from(rest.number()?).map_err(|_| Malformed)?;
+        let rssi = match flags & HAS_STRENGTHS {
+            0 => None,
+            _ => Some(strengths(rest.bytes::<3>()?)?),
+        };
+        Ok(Sighting {
+            protocol: name.protocol,
+            id: name.id,
+            metadata: name.metadata,
+            first: Timestamp::from_unix_millis(first),
+            last: Timestamp::from_unix_millis(last),
+            frames,
+            rssi,
+            source: source((flags & SOURCE_BITS) >> SOURCE_SHIFT),
+        })
+    }
+
+    fn known(&self, flags: u8, back: u64) -> Result<Name, Malformed> {
+        if flags & !(SOURCE_BITS | HAS_STRENGTHS) != 0 {
+            return Err(Malformed);
+        }
+        let back = usize::try_from(back).map_err(|_| Malformed)?;
+        let known = self.written.iter().rev().nth(back);
+        known.copied().ok_or(Malformed)
+    }
+
+    fn new_name(&mut self, flags: u8, rest: &mut Rest<'_>) -> Result<Name, Malformed> {
+        let all = IS_NEW | SOURCE_BITS | HAS_STRENGTHS | IS_GAEN | HAS_METADATA | IS_LONG;
+        if flags & !all != 0 {
+            return Err(Malformed);
+        }
+        let id = match flags & IS_LONG {
+            0 => rest.bytes::<12>()?.into(),
+            _ => rest.bytes::<16>()?.into(),
+        };
+        let metadata = match flags & HAS_METADATA {
+            0 => None,
+            _ => Some(rest.bytes::<4>()?),
+        };
+        let protocol = match flags & IS_GAEN {
+            0 => ProtocolKind::Bluezone,
+            _ => ProtocolKind::Gaen,
+        };
+        let name = Name {
+            protocol,
+            id,
+            metadata,
+        };
+        self.written.push_back(name);
+        if self.written.len() as u64 > REMEMBERED_MAX {
+            self.written.pop_front();
+        }
+        Ok(name)
+    }
+}
+
+impl Name {
+    fn flags(&self) -> u8 {
+        flag(IS_GAEN, self.protocol == ProtocolKind::Gaen)
+            | flag(HAS_METADATA, self.metadata.is_some())
+            | flag(IS_LONG, self.id.as_bytes().len() == 16)
+    }
+}
+
+fn flag(bit: u8, set: bool) -> u8 {
+    if set { bit } else { 0 }
+}
+
+fn source_number(source: Source) -> u8 {
+    match source {
+        Source::ServiceData => 0,
+        Source::ManufacturerData => 1,
+        Source::ServiceUuid => 2,
+        Source::GattRead => 3,
+    }
+}
+
+fn source(number: u8) -> Source {
+    match number {
+        0 => Source::ServiceData,
+        1 => Source::ManufacturerData,
+        2 => Source::ServiceUuid,
+        _ => Source::GattRead,
+    }
+}
+
+fn strengths(bytes: [u8; 3]) -> Result<RssiSummary, Malformed> {
+    let [min, mean, max] = bytes.map(|byte| Rssi::from_dbm(byte.cast_signed()));
+    match (min, mean, max) {
+        (Some(min), Some(mean), Some(max)) => Ok(RssiSummary { min, mean, max }),
+        _ => Err(Malformed),
+    }
+}
+
+/// How much later `time` is than `than`, or earlier: twice the one, or twice the other less one.
+fn difference(time: u64, than: u64) -> u64 {
+    let later = time.wrapping_sub(than).cast_signed();
+    (later << 1 ^ later >> 63).cast_unsigned()
+}
+
+/// The time that [`difference`] told.
+fn later(than: u64, difference: u64) -> Result<u64, Malformed> {
+    let later = (difference >> 1).cast_signed() ^ -(difference & 1).cast_signed();
+    than.checked_add_signed(later).ok_or(Malformed)
+}
+
+/// Seven bits a byte, the lowest first; the top bit of each but the last is set (LEB128).
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// What is left to read.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    fn number(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let [byte] = self.bytes::<1>()?;
+            let bits = u64::from(byte & 0x7F);
+            if bits << shift >> shift != bits {
+                return Err(Malformed);
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sighting(id: impl Into<EphemeralId>, first_ms: u64) -> Sighting {
+        let rssi = |dbm: i32| Rssi::from_dbm(dbm).unwrap();
+        Sighting {
+            protocol: ProtocolKind::Gaen,
+            id: id.into(),
+            metadata: Some([1, 2, 3, 4]),
+            first: Timestamp::from_unix_millis(first_ms),
+            last: Timestamp::from_unix_millis(first_ms + 29_900),
+            frames: 100,
+            rssi: Some(RssiSummary {
+                min: rssi(-80),
+                mean: rssi(-70),
+                max: rssi(-60),
+            }),
+            source: Source::ServiceData,
+        }
+    }
+
+    fn numbered(number: u64) -> EphemeralId {
+        let mut id = [7; 16];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        id.into()
+    }
+
+    fn unpack(bytes: &[u8]) -> Result<Vec<Sighting>, Malformed> {
+        Unpacker::default().unpack(bytes, 1_024)
+    }
+
+    #[test]
+    fn bytes_are_pinned() {
+        let mut packer = Packer::default();
+        let two = [sighting([9; 16], 1_000), sighting([9; 16], 900)];
+        let mut expected = vec![2, 0b0111_1001];
+        expected.extend([9; 16]);
+        expected.extend([1, 2, 3, 4]);
+        // 2,000, twice a second; 59,800; a hundred frames; -80, -70, -60.
+        expected.extend([0xD0, 0x0F, 0x98, 0xD3, 0x03, 100, 0xB0, 0xBA, 0xC4]);
+        // The last identifier again, 100 ms before.
+        expected.extend([0b0000_1000, 0, 0xC7, 0x01]);
+        expected.extend([0x98, 0xD3, 0x03, 100, 0xB0, 0xBA, 0xC4]);
+        assert_eq!(packer.pack(&two), expected);
+        assert_eq!(unpack(&expected).unwrap(), two);
+        // What was written out in one chunk is known in the next.
+        assert_eq!(packer.pack(&two[1..]).len(), 1 + 2 + 2 + 3 + 1 + 3);
+    }
+
+    #[test]
+    fn an_identifier_of_long_ago_is_written_out_again() {
+        let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
+        let mut through = |number: u64| {
+            let one = [sighting(numbered(number), 5)];
+            let bytes = packer.pack(&one);
+            assert_eq!(unpacker.unpack(&bytes, 1).unwrap(), one);
+            bytes.len()
+        };
+        let new = through(0);
+        for number in 1..REMEMBERED_MAX {
+            through(number);
+        }
+        assert!(through(0) < new);
+        through(REMEMBERED_MAX);
+        assert_eq!(through(0), new);
+        assert!(through(2) < new);
+    }
+
+    #[test]
+    fn the_memory_of_both_sides_is_bounded() {
+        let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
+        for number in 0..3 * REMEMBERED_MAX {
+            let bytes = packer.pack(&[sighting(numbered(number), 5)]);
+            unpacker.unpack(&bytes, 1).unwrap();
+        }
+        let limit = usize::try_from(REMEMBERED_MAX).unwrap();
+        assert_eq!(packer.numbers.len(), limit);
+        assert_eq!(packer.written.len(), limit);
+        assert_eq!(unpacker.written.len(), limit);
+    }
+
+    #[test]
+    fn any_cut_is_malformed() {
+        let bytes = Packer::default().pack(&[sighting([9; 16], 1_000), sighting([8; 16], 900)]);
+        for end in 0..bytes.len() {
+            assert_eq!(unpack(&bytes[..end]), Err(Malformed), "cut at {end}");
+        }
+        assert_eq!(unpack(&[&bytes[..], &[0]].concat()), Err(Malformed));
+    }
+
+    #[test]
+    fn more_than_there_may_be() {
+        let bytes = Packer::default().pack(&[sighting([9; 16], 1_000), sighting([8; 16], 900)]);
+        assert_eq!(Unpacker::default().unpack(&bytes, 1), Err(Malformed));
+        assert_eq!(unpack(&[0xFF; 12]), Err(Malformed));
+    }
+
+    #[test]
+    fn an_identifier_that_was_not_written_out() {
+        let mut packer = Packer::default();
+        packer.pack(&[sighting([9; 16], 1_000)]);
+        let second = packer.pack(&[sighting([9; 16], 1_000)]);
+        assert_eq!(unpack(&second), Err(Malformed));
+    }
+
+    fn any_sighting() -> impl Strategy<Value = Sighting> {
+        let dbm = || (-127_i32..=20).prop_map(|dbm| Rssi::from_dbm(dbm).unwrap());
+        let rssi = proptest::option::of((dbm(), dbm(), dbm()));
+        // Few, so that they repeat.
+        let id = prop_oneof![
+            (0_u8..4).prop_map(|byte| EphemeralId::from([byte; 12])),
+            (0_u8..4).prop_map(|byte| EphemeralId::from([byte; 16])),
+        ];
+        let times = (0_u64..1 << 60, 0_u64..1 << 60);
+        let metadata = proptest::option::of((0_u8..3).prop_map(|byte| [byte; 4]));
+        (
+            id,
+            metadata,
+            times,
+            any::<u16>(),
+            rssi,
+            any::<bool>(),
+            0_u8..4,
+        )
+            .prop_map(
+                |(id, metadata, (first, last), frames, rssi, gaen, from)| Sighting {
+                    protocol: match gaen {
+                        true => ProtocolKind::Gaen,
+                        false => ProtocolKind::Bluezone,
+                    },
+                    id,
+                    metadata,
+                    first: Timestamp::from_unix_millis(first),
+                    last: Timestamp::from_unix_millis(last),
+                    frames,
+                    rssi: rssi.map(|(min, mean, max)| RssiSummary { min, mean, max }),
+                    source: source(from),
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_packed_comes_back(
+            chunks in proptest::collection::vec(
+                proptest::collection::vec(any_sighting(), 0..40), 0..5,
+            ),
+        ) {
+            let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
+            for chunk in chunks {
+                let bytes = packer.pack(&chunk);
+                prop_assert_eq!(unpacker.unpack(&bytes, 40), Ok(chunk));
+            }
+        }
+
+        #[test]
+        fn any_bytes_unpack_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = unpack(&bytes);
+        }
+    }
+}
