@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use truyvet::radio::ScanMode;
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EphemeralId, Protocol, Sighting};
 
@@ -109,10 +110,11 @@ async fn identifiers(traced: &Traced, snoop: &Snoop, adapter: u16) -> Identifier
 async fn log_of(traced: Traced) -> HashMap<EphemeralId, Vec<Sighting>> {
     let reader = traced.tracer.log_reader();
     let health = traced.tracer.stop().await.unwrap();
-    println!(
-        "{health}, {} frames dropped",
-        health.counters.dropped_frames
-    );
+    let counters = health.counters;
+    println!("{health}, {} frames dropped", counters.dropped_frames);
+    if health.scan_mode == Some(ScanMode::EveryFrame) {
+        assert_eq!(counters.dropped_frames + counters.missed_frames, 0);
+    }
     let mut log: HashMap<EphemeralId, Vec<Sighting>> = HashMap::new();
     for sighting in reader.sightings().unwrap() {
         let sighting = sighting.unwrap();
