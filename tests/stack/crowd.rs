@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use truyvet::protocol::OwnKey;
 use truyvet::radio::ScanMode;
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EphemeralId, Protocol, Sighting};
@@ -78,26 +80,21 @@ struct Identifiers {
 }
 
 /// What the controller has sent says which identifiers there were, as not every interval of GAEN has
-/// one on the air; the released keys say which bytes of it they are.
-async fn identifiers(traced: &Traced, snoop: &Snoop, adapter: u16) -> Identifiers {
-    let today = START.utc_day();
-    let released = traced.tracer.release(today, today).await.unwrap();
-    until("the air is silent", async || snoop.is_silent(adapter)).await;
+/// one on the air; the own keys say which bytes of it they are.
+fn identifiers(keys: &[OwnKey], snoop: &Snoop, adapter: u16) -> Identifiers {
     let broadcasts = snoop.broadcasts(adapter);
     // Address and identifier change together.
     assert_each_has_its_own(&broadcasts);
     let mut own = Identifiers::default();
-    for key in released {
-        key.for_each_candidate(|candidate| {
-            let has_it = |broadcast: &Broadcast| holds(&broadcast.data, &candidate.id);
-            if let Some(index) = broadcasts.iter().position(has_it) {
-                own.all.push(candidate.id);
-                // Others may have come after the first, and the last was cut short.
-                if (1..broadcasts.len() - 1).contains(&index) {
-                    own.whole.push(candidate.id);
-                }
+    for id in keys.iter().flat_map(all_of_day) {
+        let has_it = |broadcast: &Broadcast| holds(&broadcast.data, &id);
+        if let Some(index) = broadcasts.iter().position(has_it) {
+            own.all.push(id);
+            // Others may have come after the first, and the last was cut short.
+            if (1..broadcasts.len() - 1).contains(&index) {
+                own.whole.push(id);
             }
-        });
+        }
     }
     assert_eq!(
         own.all.len(),
@@ -107,7 +104,20 @@ async fn identifiers(traced: &Traced, snoop: &Snoop, adapter: u16) -> Identifier
     own
 }
 
-async fn log_of(traced: Traced) -> HashMap<EphemeralId, Vec<Sighting>> {
+/// Every identifier that `key` has.
+fn all_of_day(key: &OwnKey) -> Vec<EphemeralId> {
+    let slot = key.protocol().slot_length();
+    let slots = Duration::from_secs(86_400).as_secs() / slot.as_secs();
+    let begins = (0..slots as u32).map(|index| key.day().start().saturating_add(slot * index));
+    begins
+        .filter_map(|time| key.identifier(time).ok())
+        .collect()
+}
+
+type Log = HashMap<EphemeralId, Vec<Sighting>>;
+
+/// Ends a tracer; gives what it has stored, and its keys.
+async fn end(traced: Traced) -> (Log, Vec<OwnKey>) {
     let reader = traced.tracer.log_reader();
     let health = traced.tracer.stop().await.unwrap();
     let counters = health.counters;
@@ -115,12 +125,12 @@ async fn log_of(traced: Traced) -> HashMap<EphemeralId, Vec<Sighting>> {
     if health.scan_mode == Some(ScanMode::EveryFrame) {
         assert_eq!(counters.dropped_frames + counters.missed_frames, 0);
     }
-    let mut log: HashMap<EphemeralId, Vec<Sighting>> = HashMap::new();
+    let mut log = Log::new();
     for sighting in reader.sightings().unwrap() {
         let sighting = sighting.unwrap();
         log.entry(sighting.id).or_default().push(sighting);
     }
-    log
+    (log, reader.own_keys().unwrap())
 }
 
 #[test]
@@ -146,14 +156,16 @@ fn eight_tracers() {
         tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
         println!("after {minutes} minutes on the air:");
 
-        let mut own = Vec::new();
-        for (traced, adapter) in tracers.iter().zip(0..) {
+        for traced in &tracers {
             assert!(traced.works(), "{}", traced.tracer.health());
-            own.push(identifiers(traced, &snoop, adapter).await);
         }
-        let mut logs = Vec::new();
-        for traced in tracers {
-            logs.push(log_of(traced).await);
+        // All at once, so that nobody goes on to a new identifier that another does not hear any more.
+        let ended = join_all(tracers.into_iter().map(end)).await;
+        let (logs, keys): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        let mut own = Vec::new();
+        for (keys, adapter) in keys.iter().zip(0..) {
+            until("the air is silent", async || snoop.is_silent(adapter)).await;
+            own.push(identifiers(keys, &snoop, adapter));
         }
         compare(&logs, &own);
     });
@@ -164,7 +176,7 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
     all.filter(|(from, to)| from != to)
 }
 
-fn compare(logs: &[HashMap<EphemeralId, Vec<Sighting>>], own: &[Identifiers]) {
+fn compare(logs: &[Log], own: &[Identifiers]) {
     println!("from to  identifiers  set dBm  mean dBm  frames  allowed");
     let mut wrong = Vec::new();
     for (from, to) in pairs() {
