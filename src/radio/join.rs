@@ -114,6 +114,11 @@ impl Join {
         Some(Joined { frame, rssi })
     }
 
+    /// Forgets a device that will be told of as new, should it come back.
+    pub fn forget(&mut self, peer: Peer) {
+        self.devices.remove(&peer);
+    }
+
     fn note(&mut self, peer: Peer, services: Option<&[Uuid]>, rssi_dbm: Option<i16>) -> &Device {
         self.pieces += 1;
         if self.devices.len() >= DEVICES_MAX && !self.devices.contains_key(&peer) {
@@ -302,6 +307,16 @@ mod tests {
         let many: Vec<_> = (0..5_000).map(uuid_from_u16).collect();
         join.changed(peer(1), &services(&many));
         assert!(join.devices[&peer(1)].services.is_empty());
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_room() {
+        let mut join = join();
+        for number in 0..10 {
+            join.changed(peer(number), &strength(-70));
+            join.forget(peer(number));
+        }
+        assert!(join.devices.is_empty());
     }
 
     #[test]

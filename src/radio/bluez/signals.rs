@@ -30,6 +30,8 @@ pub(crate) enum Signal {
     Device(Peer, Pieces),
     /// Something has changed about a device: it has been heard, as a rule.
     Changed(Peer, Pieces),
+    /// BlueZ has forgotten a device.
+    Forgotten(Peer),
     /// The adapter has been switched on or off.
     Powered(bool),
     /// So many signals were lost, as they came faster than they were taken.
@@ -63,6 +65,9 @@ impl Signals {
         let below = format!("arg0path='{adapter}/'");
         let receiver = signals.receiver(&sender, added);
         bus.on_signal(OBJECTS, "InterfacesAdded", &below, receiver)
+            .await?;
+        let receiver = signals.receiver(&sender, removed);
+        bus.on_signal(OBJECTS, "InterfacesRemoved", &below, receiver)
             .await?;
         Ok(signals)
     }
@@ -133,6 +138,12 @@ fn added(message: &Message) -> Option<Signal> {
     let (path, interfaces) = message.get2::<Path<'_>, HashMap<&str, Properties<'_>>>();
     let properties = interfaces?.remove(DEVICE)?;
     Some(Signal::Device(peer(&path?)?, pieces(properties)))
+}
+
+fn removed(message: &Message) -> Option<Signal> {
+    let (path, interfaces) = message.get2::<Path<'_>, Vec<&str>>();
+    let is_device = interfaces?.contains(&DEVICE);
+    is_device.then_some(Signal::Forgotten(peer(&path?)?))
 }
 
 fn changed(message: &Message) -> Option<Signal> {

@@ -41,6 +41,12 @@ pub(super) enum News {
         expect(dead_code, reason = "only BlueZ's advertisements come in pieces")
     )]
     Changed(Peer, Pieces),
+    /// The system has forgotten a device.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only BlueZ tells what it forgets")
+    )]
+    Forgotten(Peer),
     /// The adapter has been switched on or off.
     Powered(bool),
     /// So much was told too fast to be taken.
@@ -219,6 +225,7 @@ impl Drain {
         let (peer, joined) = match news {
             News::Device(peer, all) => (peer, join.properties(peer, &all)),
             News::Changed(peer, pieces) => (peer, join.changed(peer, &pieces)),
+            News::Forgotten(peer) => return join.forget(peer),
             News::Lost(count) => return sink.missed(count),
             News::Powered(_) => return,
         };

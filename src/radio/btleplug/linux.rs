@@ -128,6 +128,7 @@ pub(super) async fn events(_: &Adapter, power: &Power) -> Result<Events, RadioEr
         let news = match signals.next().await? {
             Signal::Device(peer, all) => News::Device(peer, all),
             Signal::Changed(peer, pieces) => News::Changed(peer, pieces),
+            Signal::Forgotten(peer) => News::Forgotten(peer),
             Signal::Powered(on) => News::Powered(on),
             Signal::Lost(count) => News::Lost(count),
         };
