@@ -193,9 +193,12 @@ pub struct AirDevice {
 }
 
 impl AirDevice {
-    /// Its radio.
+    /// Its radio. A tracer with it goes by the air's clock unless told otherwise.
     pub fn radio(&self) -> Radio {
-        Radio::new(AirScanner(self.clone()), AirAdvertiser(self.clone()))
+        Radio {
+            clock: Some(self.air.clock()),
+            ..Radio::new(AirScanner(self.clone()), AirAdvertiser(self.clone()))
+        }
     }
 
     /// Moves it to the point (`x_m`, `y_m`), in metres.

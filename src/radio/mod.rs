@@ -8,6 +8,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub mod air;
@@ -41,6 +42,7 @@ pub use system::{SystemOptions, system};
 
 use crate::advertisement::{Advertisement, AdvertisementTooLong};
 use crate::protocol::NoSuchForm;
+use crate::time::Clock;
 
 /// Hears advertisements.
 pub trait Scanner: Send + 'static {
@@ -100,6 +102,8 @@ pub struct Radio {
     pub(crate) advertiser: Result<Box<dyn DynAdvertiser>, String>,
     pub(crate) witness: Option<Box<dyn DynScanner>>,
     pub(crate) reader: Option<Box<dyn DynGattReader>>,
+    /// The clock that what it hears goes by, if it is not the system's.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl Radio {
@@ -110,6 +114,7 @@ impl Radio {
             advertiser: Ok(Box::new(advertiser)),
             witness: None,
             reader: None,
+            clock: None,
         }
     }
 
@@ -120,6 +125,7 @@ impl Radio {
             advertiser: Err(why.into()),
             witness: None,
             reader: None,
+            clock: None,
         }
     }
 

@@ -48,7 +48,7 @@ impl Tracer {
             advertise: Protocol::bluezone(),
             also_listen: Vec::new(),
             schedule: Schedule::default(),
-            clock: Arc::new(SystemClock::default()),
+            clock: None,
             entropy: Box::new(SystemEntropy),
         }
     }
@@ -128,7 +128,7 @@ pub struct TracerBuilder {
     advertise: Protocol,
     also_listen: Vec<Protocol>,
     schedule: Schedule,
-    clock: Arc<dyn Clock>,
+    clock: Option<Arc<dyn Clock>>,
     entropy: Box<dyn Entropy>,
 }
 
@@ -151,10 +151,11 @@ impl TracerBuilder {
         self
     }
 
-    /// Tells the time by `clock` in place of the system's; a virtual air has one. The system's clock
-    /// does not follow tokio's when that is paused in a test; `SimulatedClock` does.
+    /// Tells the time by `clock`. Without it, that is the clock of the virtual air that the radio is on, or
+    /// else the system's, which does not follow tokio's when that is paused in a test; `SimulatedClock`
+    /// does.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
@@ -185,12 +186,13 @@ impl TracerBuilder {
         let engine = Engine::new(config, own_keys, self.entropy);
         let (commands, command_receiver) = mpsc::unbounded_channel();
         let (health_sender, health) = watch::channel(engine.health());
+        let clock = self.clock.or_else(|| self.radio.clock.clone());
         let shell = Shell::new(
             engine,
             &listen,
             self.radio,
             self.log,
-            self.clock,
+            clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
             health_sender,
         );
         Ok(Tracer {

@@ -30,10 +30,9 @@ impl Scanner for Hung {
     }
 }
 
-async fn traced(air: &Air, radio: Radio, directory: &Path) -> Tracer {
+async fn traced(radio: Radio, directory: &Path) -> Tracer {
     Tracer::builder(EncounterLog::open(directory, &key()).unwrap(), radio)
         .advertise(Protocol::gaen())
-        .clock(air.clock())
         .entropy(Box::new(SeededEntropy::new(1)))
         .start()
         .await
@@ -46,7 +45,7 @@ async fn a_witness_hears_the_own_identifier_and_logs_nothing() {
     let air = air();
     let own = air.place(0.0, 0.0);
     let radio = own.radio().with_witness(Beside(air.place(0.1, 0.0)));
-    let tracer = traced(&air, radio, dir.path()).await;
+    let tracer = traced(radio, dir.path()).await;
     tokio::time::sleep(Duration::from_secs(120)).await;
     let health = tracer.stop().await.unwrap();
     let heard = health.own_heard.unwrap();
@@ -60,7 +59,7 @@ async fn a_witness_that_hangs_delays_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let air = air();
     let own = air.place(0.0, 0.0);
-    let tracer = traced(&air, own.radio().with_witness(Hung), dir.path()).await;
+    let tracer = traced(own.radio().with_witness(Hung), dir.path()).await;
     let begun = tokio::time::Instant::now();
     let mut events = tracer.events();
     wait_for(&mut events, |event| match event {
