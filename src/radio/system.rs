@@ -70,7 +70,7 @@ async fn open(options: &SystemOptions) -> Result<(Radio, Reader), RadioError> {
     // Of one that is not there, it shows once it is asked to.
     let advertises = found.as_ref().is_none_or(|adapter| adapter.advertises);
     let scanner = FollowingScanner::open(bus, place.clone(), found.as_ref()).await?;
-    let reader = Reader::at(place.clone());
+    let reader = Reader::beside(scanner.pauses(), place.clone());
     let radio = match &options.gatt_server {
         _ if !advertises => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
         Some(profile) => Radio::new(scanner, BluezGattServer::at(place, profile.clone())),

@@ -1,11 +1,14 @@
 //! Reading from peers through BlueZ.
 
+use std::time::Duration;
+
 use dbus::Path;
 use dbus::arg::{PropMap, prop_cast};
 use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::super::btleplug::Pauses;
 use super::adapter::choose;
 use super::bus::{Bus, DEVICE, PROPERTIES, radio_error, text};
 use super::following::Place;
@@ -14,14 +17,25 @@ use crate::radio::{GattReader, GattRequest, Peer, RadioError, SystemOptions};
 const SERVICE: &str = "org.bluez.GattService1";
 const CHARACTERISTIC: &str = "org.bluez.GattCharacteristic1";
 
+/// How long the scan pauses at most for a connection to come about. Chosen: as long as the kernel tries
+/// to connect to one that it has heard (`HCI_LE_AUTOCONN_TIMEOUT` in include/net/bluetooth/hci.h);
+/// a peer out of reach is no reason to be deaf for longer.
+const PAUSE_MAX: Duration = Duration::from_secs(4);
+
 /// Reads from the peers that a scanner hears on the same adapter.
 ///
 /// A device that its owner has paired or trusts, or that is connected already, is left alone. BlueZ is
 /// made to forget any other after the read, which ends the connection, as it would keep a list of them
 /// on disk: also one that has become paired during the read, for it was the peer that asked for that,
 /// and not the owner of this device.
+///
+/// While a connection is on its way, [`system`](crate::radio::system)'s radio has its scan pause. The kernel
+/// connects to a device once it has heard it anew (`hci_connect_le_scan` in net/bluetooth/hci_conn.c),
+/// and a controller need not report one again that it has reported in the scan that goes on.
 pub struct BluezReader {
     place: Place,
+    /// Of the scan on the same adapter, if that is ours.
+    pauses: Option<Pauses>,
     /// What BlueZ has not forgotten yet, as far as known.
     remembered: Option<Peer>,
     bus: Option<Bus>,
@@ -36,12 +50,18 @@ impl BluezReader {
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
         let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
-        Ok(Self::at(Place::at(&adapter)))
+        Ok(Self::new(Place::at(&adapter), None))
     }
 
-    pub(in crate::radio) fn at(place: Place) -> Self {
+    /// Reads where a scanner of ours scans, which is asked for `pauses`.
+    pub(in crate::radio) fn beside(pauses: Pauses, place: Place) -> Self {
+        Self::new(place, Some(pauses))
+    }
+
+    fn new(place: Place, pauses: Option<Pauses>) -> Self {
         Self {
             place,
+            pauses,
             remembered: None,
             bus: None,
         }
@@ -84,8 +104,7 @@ impl GattReader for BluezReader {
         let mut link = Link::follow(bus, &device).await?;
         // Noted before it is so: whoever gives up waiting has it disconnected.
         self.remembered = Some(request.peer);
-        let connected = bus.call::<()>(&device, DEVICE, "Connect", ()).await;
-        connected.map_err(failure)?;
+        connect(bus, &device, self.pauses.as_ref()).await?;
         link.resolved().await?;
         let wanted = characteristic(bus, &device, &request).await?;
         let method = "ReadValue";
@@ -125,6 +144,28 @@ async fn require_stranger(bus: &Bus, device: &Path<'static>) -> Result<(), Radio
         () => return Ok(()),
     };
     Err(RadioError::Peer(why.to_owned()))
+}
+
+/// Connects to `device` while the scan pauses, if not for long.
+async fn connect(
+    bus: &Bus,
+    device: &Path<'static>,
+    pauses: Option<&Pauses>,
+) -> Result<(), RadioError> {
+    let paused = match pauses {
+        Some(pauses) => pauses.pause().await,
+        None => None,
+    };
+    let connecting = bus.call::<()>(device, DEVICE, "Connect", ());
+    tokio::pin!(connecting);
+    let connected = match tokio::time::timeout(PAUSE_MAX, &mut connecting).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            drop(paused);
+            connecting.await
+        }
+    };
+    connected.map_err(failure)
 }
 
 /// How far a connection has come.
