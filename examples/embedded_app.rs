@@ -15,11 +15,13 @@ use truyvet::engine::{Action, Config, Event, Schedule};
 use truyvet::entropy::SystemEntropy;
 use truyvet::exposure::{MatchConfig, Matcher};
 use truyvet::log::MemoryKey;
+use truyvet::protocol::Heard;
+use truyvet::protocol::bluezone::WireProfile;
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
-use truyvet::radio::{Advertised, Filter, RadioEvent, RadioEvents, RadioSink};
+use truyvet::radio::{Advertised, Filter, GattRequest, Peer, RadioEvent, RadioEvents, RadioSink};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Moment, Timestamp};
-use truyvet::{Advertisement, EncounterLog, Engine, Protocol};
+use truyvet::{Advertisement, EncounterLog, Engine, EphemeralId, Protocol};
 
 use support::{Error, count, say};
 
@@ -32,7 +34,9 @@ use support::{Error, count, say};
         cargo run --release --example embedded_app -- --protocol gaen --minutes 45\n      \
         the same for longer, with GAEN's frames\n  \
         cargo run --release --example embedded_app -- --schedule background\n      \
-        the same with pauses, as an app in the background saves power\n\n\
+        the same with pauses, as an app in the background saves power\n  \
+        cargo run --release --example embedded_app -- --iphone\n      \
+        Binh has an iPhone: its identifier is read over a connection\n\n\
         Nothing is sent by this machine's Bluetooth, and nothing waits: it ends at once."
 )]
 struct Args {
@@ -46,6 +50,9 @@ struct Args {
     /// When the radio is on
     #[arg(long, value_enum, default_value = "foreground")]
     schedule: ScheduleChoice,
+    /// Binh has an iPhone with Bluezone, whose identifier is not on the air but read over a connection
+    #[arg(long)]
+    iphone: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -74,6 +81,9 @@ const STEP: Duration = Duration::from_millis(500);
 /// How long the story goes on after they part: more than it takes to notice.
 const AFTERWARDS: Duration = Duration::from_secs(600);
 
+/// By what a system names the phone that the other hears: there are but two.
+const THE_OTHER: Peer = Peer::from_system_id([1; 16]);
+
 /// An app on a phone: the engine, its log, and the system's Bluetooth.
 struct Phone {
     name: &'static str,
@@ -82,6 +92,12 @@ struct Phone {
     /// Gone with the story; an app has a directory of its own.
     _directory: TempDir,
     bluetooth: AirDevice,
+    /// Whether it offers its identifier to whoever connects, in place of advertising it.
+    iphone: bool,
+    /// What is read by whoever connects.
+    offered: Option<EphemeralId>,
+    /// What its system is to read.
+    asked: Option<GattRequest>,
     filter: Filter,
     sink: RadioSink,
     scan_results: RadioEvents,
@@ -100,6 +116,9 @@ impl Phone {
             log,
             _directory: directory,
             bluetooth: air.place(x_m, 0.0),
+            iphone: false,
+            offered: None,
+            asked: None,
             sink,
             scan_results,
         })
@@ -112,12 +131,26 @@ impl Phone {
     }
 
     /// "I heard these bytes at this RSSI": Android's `onScanResult`, `didDiscover` on iOS.
-    fn on_scan_result(&mut self, at: Moment, bytes: &[u8], rssi_dbm: Option<i8>) {
+    fn on_scan_result(&mut self, at: Moment, from: Peer, bytes: &[u8], rssi_dbm: Option<i8>) {
         // What is no advertisement is a stranger's mistake, and none of the app's.
         if let Ok(frame) = Advertisement::parse(bytes) {
-            self.engine
-                .heard(at, &frame, rssi_dbm.and_then(Rssi::from_dbm));
+            let rssi = rssi_dbm.and_then(Rssi::from_dbm);
+            self.engine.heard_from(at, from, &frame, rssi);
         }
+    }
+
+    /// The system has read what it was asked to, or has not: `onCharacteristicRead` on Android,
+    /// `didUpdateValueFor` on iOS. The app has disconnected.
+    fn on_read(&mut self, now: Moment, from: Peer, read: Option<EphemeralId>) {
+        let result = match &read {
+            Some(id) => {
+                self.say(now, format_args!("reads an iPhone's identifier: {id}"));
+                Ok(id.as_bytes())
+            }
+            None => Err("it has gone".to_owned()),
+        };
+        self.engine.read_result(now, from, result);
+        self.carry_out(now);
     }
 
     /// An alarm that the app has set for `Engine::next_deadline`; one too many does no harm.
@@ -140,13 +173,18 @@ impl Phone {
         while let Some(action) = self.engine.next_action() {
             let stored = match action {
                 Action::Advertise { frame, until } => {
-                    let bytes = frame.as_bytes().len();
+                    let sent = match self.iphone {
+                        true => self.offer(&frame),
+                        false => frame,
+                    };
+                    let bytes = sent.as_bytes().len();
                     self.say(now, format_args!("advertises {bytes} bytes until {until}"));
-                    self.bluetooth.send(Some(frame));
+                    self.bluetooth.send(Some(sent));
                     self.engine.advertise_result(now, Ok(Advertised::default()));
                     continue;
                 }
                 Action::StopAdvertising => {
+                    self.offered = None;
                     self.bluetooth.send(None);
                     continue;
                 }
@@ -156,6 +194,11 @@ impl Phone {
                     if on {
                         self.engine.scan_result(now, Ok(()));
                     }
+                    continue;
+                }
+                // The system is asked, and the engine told in `on_read`, `within` which it is not too late.
+                Action::ReadIdentifier { request, .. } => {
+                    self.asked = Some(request);
                     continue;
                 }
                 Action::Tell(event) => {
@@ -181,6 +224,19 @@ impl Phone {
             let result = stored.map_or(Ok(()), |error| Err(error.to_string()));
             self.engine.log_result(now, result);
         }
+    }
+
+    /// What an iPhone advertises in place of `frame`, whose identifier it lets others read.
+    fn offer(&mut self, frame: &Advertisement) -> Advertisement {
+        let profile = WireProfile::default();
+        let Ok(Some(Heard::Identifier { id, .. })) = profile.parse(frame) else {
+            return *frame;
+        };
+        let mut listed = Advertisement::new();
+        if listed.push_service_uuid128(profile.ios_service).is_ok() {
+            self.offered = Some(id);
+        }
+        listed
     }
 
     fn tell(&self, now: Moment, event: &Event) {
@@ -219,10 +275,26 @@ fn pass(duration: Duration, clock: &ManualClock, air: &Air, phones: &mut [Phone]
                     at, frame, rssi, ..
                 } = event
                 {
-                    phone.on_scan_result(at, frame.as_bytes(), rssi.map(Rssi::dbm));
+                    phone.on_scan_result(at, THE_OTHER, frame.as_bytes(), rssi.map(Rssi::dbm));
                 }
             }
             phone.on_alarm(clock.now());
+        }
+        connect(clock.now(), phones);
+    }
+}
+
+/// The systems connect those who have been asked to, and read: here, from the only other phone.
+fn connect(now: Moment, phones: &mut [Phone]) {
+    let offers: Vec<_> = phones.iter().map(|phone| phone.offered).collect();
+    for (index, phone) in phones.iter_mut().enumerate() {
+        if let Some(request) = phone.asked.take() {
+            let others = offers
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let read = others.filter_map(|(_, offered)| *offered).next();
+            phone.on_read(now, request.peer, read);
         }
     }
 }
@@ -237,13 +309,19 @@ fn story(args: &Args) -> Result<(), Error> {
         (ScheduleChoice::Background, ProtocolChoice::Bluezone) => Schedule::bluezone_background(),
         (ScheduleChoice::Background, ProtocolChoice::Gaen) => Schedule::gaen(),
     };
-    let config = Config::new(protocol).schedule(schedule);
+    if args.iphone && matches!(args.protocol, ProtocolChoice::Gaen) {
+        return Err("--iphone: only Bluezone's identifiers are read over a connection".into());
+    }
+    let mut config = Config::new(protocol).schedule(schedule);
+    config.read_identifiers = args.iphone;
     let clock = ManualClock::new(START);
     let air = Air::new(AirConfig::default(), Arc::new(clock.clone()));
     let mut phones = [
         Phone::new("An", config.clone(), &air, 0.0)?,
         Phone::new("Binh", config, &air, 1.5)?,
     ];
+    let [_, binh] = &mut phones;
+    binh.iphone = args.iphone;
     for phone in &mut phones {
         phone.on_start(clock.now());
     }

@@ -22,6 +22,8 @@ mod monitoring;
 mod pausing;
 #[path = "bluez/private_bus.rs"]
 mod private_bus;
+#[path = "bluez/reading.rs"]
+mod reading;
 #[path = "bluez/stack.rs"]
 mod stack;
 #[path = "bluez/storm.rs"]

@@ -266,6 +266,13 @@ async fn trace(
         counters.missed_frames,
         counters.dropped_frames
     );
+    if args.read_iphones {
+        say!(
+            "read {} of iPhones, and failed to read {}",
+            count(counters.reads as usize, "identifier"),
+            counters.failed_reads
+        );
+    }
     match health.own_heard {
         Some(at) => say!("the own identifier was last heard at {at}"),
         None if args.witness.is_some() => say!("the witness never heard the own identifier"),

@@ -15,6 +15,10 @@ pub struct Health {
     pub advertising: Status,
     /// Storing what was heard.
     pub log: Status,
+    /// Reading identifiers from peers that do not advertise theirs; `None` where nobody reads, and not
+    /// begun until the first has been read, or could not be. It fails for the reason of the last, and no
+    /// event tells of it: peers can make it fail as they like.
+    pub reading: Option<Status>,
     /// How those known already are heard, once the radio has said so.
     pub scan_mode: Option<ScanMode>,
     /// What the system made of the last advertisement.
@@ -114,6 +118,7 @@ impl Health {
             scanning: stopped.clone(),
             advertising: stopped.clone(),
             log: stopped,
+            reading: None,
             scan_mode: None,
             advertised: None,
             rate: None,
@@ -126,12 +131,20 @@ impl Health {
 
     /// Everything fails for one reason.
     pub(crate) fn fail(&mut self, reason: &str) {
-        for status in [&mut self.scanning, &mut self.advertising, &mut self.log] {
+        let statuses = [&mut self.scanning, &mut self.advertising, &mut self.log];
+        for status in statuses.into_iter().chain(&mut self.reading) {
             status.state = State::Failing(reason.to_owned());
         }
     }
 
-    /// Whether nothing is failing.
+    /// Where anybody reads.
+    pub(super) fn set_reading(&mut self, state: State, now: Timestamp) {
+        if let Some(reading) = &mut self.reading {
+            reading.set(state, now);
+        }
+    }
+
+    /// Whether nothing is failing, reading aside.
     pub fn is_well(&self) -> bool {
         let failing = |status: &Status| matches!(status.state, State::Failing(_));
         ![&self.scanning, &self.advertising, &self.log]
@@ -188,6 +201,10 @@ impl fmt::Display for Health {
             "scanning {}, advertising {}, log {}",
             self.scanning.state, self.advertising.state, self.log.state
         )?;
+        let begun = |status: &&Status| status.state != State::Stopped;
+        if let Some(reading) = self.reading.as_ref().filter(begun) {
+            write!(f, ", reading {}", reading.state)?;
+        }
         if let Some(mode) = self.scan_mode {
             write!(f, "; hears {mode}")?;
         }

@@ -1,8 +1,8 @@
 //! What comes from the radio: frames, and how they are heard.
 
 use super::neighbours::{Frame, Outcome};
-use super::reading::{Next, READ_WITHIN};
-use super::{Action, Engine};
+use super::reading::{Ended, Next, READ_WITHIN, Reading};
+use super::{Action, Engine, State};
 use crate::advertisement::Advertisement;
 use crate::protocol::bluezone::WireProfile;
 use crate::protocol::{EphemeralId, Heard, Protocol, ProtocolKind};
@@ -43,21 +43,46 @@ impl Engine {
     /// How [`Action::ReadIdentifier`] went: what was read, or why nothing was.
     pub fn read_result(&mut self, now: Moment, peer: Peer, result: Result<&[u8], String>) {
         self.observe(now);
-        let Some(rssi) = self.reading.ended(now, peer) else {
+        let Some(ended) = self.reading.ended(now, peer) else {
             return;
         };
-        let counters = &mut self.health.counters;
-        let Some(id) = result
-            .ok()
-            .and_then(|value| <[u8; 12]>::try_from(value).ok())
-        else {
-            counters.failed_reads += 1;
-            counters.unread_frames += 1;
-            return self.reading.note_failure(now, peer);
-        };
-        counters.reads += 1;
-        self.reading.note_id(now, peer, id.into());
-        self.take_frame(now, &read_frame(id.into(), rssi));
+        match result.and_then(identifier) {
+            Ok(id) => {
+                self.health.counters.reads += 1;
+                self.health.set_reading(State::Working, now.wall);
+                self.reading.note_id(now, &ended, id);
+                if let Some(rssi) = ended.frame() {
+                    self.take_frame(now, &read_frame(id, rssi));
+                }
+            }
+            Err(reason) => self.read_failed(now, &ended, reason),
+        }
+    }
+
+    /// Nobody carries out [`Action::ReadIdentifier`] any more, and why; it is not asked for again.
+    pub fn reading_ended(&mut self, now: Moment, why: &str) {
+        self.config.read_identifiers = false;
+        self.reading = Reading::default();
+        let failing = State::Failing(why.to_owned());
+        self.health.set_reading(failing, now.wall);
+    }
+
+    fn read_failed(&mut self, now: Moment, ended: &Ended, reason: String) {
+        self.health.counters.failed_reads += 1;
+        if ended.frame().is_some() {
+            self.health.counters.unread_frames += 1;
+        }
+        let failing = State::Failing(reason);
+        self.health.set_reading(failing, now.wall);
+        self.reading.note_failure(now, ended);
+    }
+
+    /// What time alone brings about: a read that nobody answers, and peers to forget.
+    pub(super) fn look_at_reading(&mut self, now: Moment) {
+        if let Some(ended) = self.reading.overdue(now) {
+            self.read_failed(now, &ended, "nobody has answered".to_owned());
+        }
+        self.reading.forget_old(now);
     }
 
     fn hear(&mut self, now: Moment, frame: &Advertisement, rssi: Option<Rssi>, peer: Option<Peer>) {
@@ -150,11 +175,15 @@ impl Engine {
                     let (Protocol::Bluezone(profile), Some(peer)) = (protocol, peer) else {
                         continue;
                     };
-                    if !self.config.read_identifiers {
+                    if !self.config.read_identifiers || !self.running {
                         continue;
                     }
                     match self.reading.next(now, peer, rssi) {
                         Next::Known(id) => return Some(read_frame(id, rssi)),
+                        Next::ReadAgain(id) => {
+                            self.actions.push_back(ask(peer, profile));
+                            return Some(read_frame(id, rssi));
+                        }
                         Next::Wait => {}
                         Next::Read => {
                             self.actions.push_back(ask(peer, profile));
@@ -169,6 +198,14 @@ impl Engine {
         *counted_as += 1;
         None
     }
+}
+
+/// What was read, if it can be one of Bluezone's.
+fn identifier(value: &[u8]) -> Result<EphemeralId, String> {
+    let id = <[u8; 12]>::try_from(value);
+    let len = value.len();
+    id.map(EphemeralId::from)
+        .map_err(|_| format!("expected 12 bytes, got {len}"))
 }
 
 /// What stands for a frame whose identifier has been read.

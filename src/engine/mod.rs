@@ -127,6 +127,10 @@ impl Engine {
     pub fn new(config: Config, own_keys: Vec<OwnKey>, entropy: Box<dyn Entropy>) -> Self {
         // While nobody listens, nobody can be said to have left.
         let gone_after = GONE_AFTER.saturating_add(config.schedule.scan.pause_max());
+        let mut health = Health::new(Timestamp::from_unix_seconds(0));
+        if config.read_identifiers {
+            health.reading = Some(health.scanning.clone());
+        }
         Self {
             scan: Switch::new(config.schedule.scan),
             advertise: Switch::new(config.schedule.advertise),
@@ -142,7 +146,7 @@ impl Engine {
             reading: Reading::default(),
             batch: Vec::new(),
             batch_due: None,
-            health: Health::new(Timestamp::from_unix_seconds(0)),
+            health,
             announcer: Announcer::default(),
             listening: Listening::default(),
             gap: None,
@@ -197,6 +201,7 @@ impl Engine {
                 false => self.fall_silent(now),
             }
         }
+        self.look_at_reading(now);
         self.look_at_health(now);
         if self.batch_due.is_some_and(|due| due <= now.monotonic) {
             self.store_batch();
@@ -216,6 +221,7 @@ impl Engine {
             self.advertise.next_turn(),
             self.announcer.due(),
             self.silence_due(),
+            self.reading.due(),
         ]
         .into_iter()
         .flatten()
@@ -276,7 +282,7 @@ impl Engine {
         self.neighbours.close_all(&mut out);
         self.take(now, out);
         self.store_batch();
-        self.reading.give_up();
+        self.reading = Reading::default();
         self.scan.turn_off();
         self.advertise.turn_off();
         self.actions.push_back(Action::StopAdvertising);
@@ -284,6 +290,7 @@ impl Engine {
         self.close_gap(now.wall);
         self.set_advertising(State::Stopped, now);
         self.set_scanning(State::Stopped, now);
+        self.health.set_reading(State::Stopped, now.wall);
     }
 
     /// What works and what does not.

@@ -6,6 +6,7 @@ mod drain;
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
 mod pause;
+#[cfg(not(target_os = "linux"))]
 mod reader;
 
 use ::btleplug::api::Central as _;
@@ -16,8 +17,10 @@ use self::drain::{Drain, Order};
 use self::os::{Power, Presence};
 #[cfg(target_os = "linux")]
 pub(super) use self::pause::Pauses;
+#[cfg(not(target_os = "linux"))]
 pub use self::reader::BtleplugReader;
-pub(super) use self::reader::Line;
+#[cfg(not(target_os = "linux"))]
+use self::reader::Line;
 use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions};
 
 /// Scans with btleplug.
@@ -38,6 +41,7 @@ pub struct BtleplugScanner {
     session: Session,
     #[cfg(target_os = "linux")]
     pauses: Pauses,
+    #[cfg(not(target_os = "linux"))]
     line: Line,
     /// Whether there is a scan to stop, or one that is to begin when the adapter is back.
     listening: bool,
@@ -54,35 +58,33 @@ impl BtleplugScanner {
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let session = Session::open(options, AdapterState::Ready).await?;
-        let line = Line::default();
-        line.put(&session.adapter, &session.power);
         Ok(Self {
-            session,
-            options: options.clone(),
             #[cfg(target_os = "linux")]
             pauses: Pauses::default(),
-            line,
+            #[cfg(not(target_os = "linux"))]
+            line: Line::to(&session.adapter),
+            session,
+            options: options.clone(),
             listening: false,
         })
     }
 
     /// A reader of what peers do not advertise; what its use gives away is said at
     /// [`GattReader`](super::GattReader).
+    #[cfg(not(target_os = "linux"))]
     pub fn reader(&self) -> BtleplugReader {
         BtleplugReader::on(self.line.clone())
     }
 
-    /// Scans with `adapter`, of which `bus` tells; the other parts of the radio have `pauses` and `line`.
+    /// Scans with `adapter`, of which `bus` tells; the other parts of the radio have `pauses`.
     #[cfg(target_os = "linux")]
     pub(super) async fn on(
         bus: super::bluez::Bus,
         adapter: &super::bluez::Adapter,
         pauses: Pauses,
-        line: Line,
     ) -> Result<Self, RadioError> {
         let session = Session::on(os::follow(bus, adapter).await?, AdapterState::Ready).await?;
         pauses.ask(&session.orders);
-        line.put(&session.adapter, &session.power);
         Ok(Self {
             session,
             options: SystemOptions {
@@ -90,7 +92,6 @@ impl BtleplugScanner {
                 ..SystemOptions::default()
             },
             pauses,
-            line,
             listening: false,
         })
     }
@@ -103,7 +104,8 @@ impl Scanner for BtleplugScanner {
             self.session = Session::open(&self.options, AdapterState::Gone).await?;
             #[cfg(target_os = "linux")]
             self.pauses.ask(&self.session.orders);
-            self.line.put(&self.session.adapter, &self.session.power);
+            #[cfg(not(target_os = "linux"))]
+            self.line.put(&self.session.adapter);
         }
         // Noted before it is so: if the caller gives up waiting, the next call stops it.
         self.listening = true;

@@ -49,6 +49,13 @@ impl Peer {
         Self(bytes)
     }
 
+    /// Its address, if it was made from one.
+    #[cfg(all(feature = "ble", target_os = "linux"))]
+    pub(super) fn address(self) -> [u8; 6] {
+        let [a, b, c, d, e, f, ..] = self.0;
+        [a, b, c, d, e, f]
+    }
+
     /// By the number that a system gives in place of the address.
     pub const fn from_system_id(id: [u8; 16]) -> Self {
         Self(id)

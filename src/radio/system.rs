@@ -1,8 +1,9 @@
 //! The machine's own Bluetooth.
 
-use super::btleplug::BtleplugReader;
+#[cfg(target_os = "linux")]
+use super::bluez::BluezReader as Reader;
 #[cfg(not(target_os = "linux"))]
-use super::btleplug::BtleplugScanner;
+use super::btleplug::{BtleplugReader as Reader, BtleplugScanner};
 use super::{Radio, RadioError};
 use crate::protocol::bluezone::WireProfile;
 
@@ -56,7 +57,7 @@ pub async fn system(options: SystemOptions) -> Result<Radio, RadioError> {
 }
 
 #[cfg(target_os = "linux")]
-async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioError> {
+async fn open(options: &SystemOptions) -> Result<(Radio, Reader), RadioError> {
     use super::bluez::{BluezAdvertiser, BluezGattServer, Bus, FollowingScanner, Place};
 
     let bus = Bus::open().await?;
@@ -69,7 +70,7 @@ async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioE
     // Of one that is not there, it shows once it is asked to.
     let advertises = found.as_ref().is_none_or(|adapter| adapter.advertises);
     let scanner = FollowingScanner::open(bus, place.clone(), found.as_ref()).await?;
-    let reader = scanner.reader();
+    let reader = Reader::beside(scanner.pauses(), place.clone());
     let radio = match &options.gatt_server {
         _ if !advertises => Radio::scan_only(scanner, "the Bluetooth adapter cannot advertise"),
         Some(profile) => Radio::new(scanner, BluezGattServer::at(place, profile.clone())),
@@ -95,7 +96,7 @@ fn may_pass(error: &RadioError) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-async fn open(options: &SystemOptions) -> Result<(Radio, BtleplugReader), RadioError> {
+async fn open(options: &SystemOptions) -> Result<(Radio, Reader), RadioError> {
     let scanner = BtleplugScanner::open(options).await?;
     let reader = scanner.reader();
     if options.gatt_server.is_some() {

@@ -40,6 +40,11 @@ impl Reads {
         let _ = self.asks.try_send((request, within));
     }
 
+    /// An answer that waits.
+    pub(super) fn answer(&mut self) -> Option<Answer> {
+        self.answers.try_recv().ok()
+    }
+
     /// Ends what is under way, and has disconnected on return.
     pub(super) async fn stop(self) {
         drop((self.asks, self.answers));
@@ -49,15 +54,12 @@ impl Reads {
     }
 }
 
-/// The next answer; never any if there is no reader.
-pub(super) async fn answered(reads: &mut Option<Reads>) -> Answer {
-    if let Some(reads) = reads
-        && let Some(answer) = reads.answers.recv().await
-    {
-        return answer;
+/// The next answer, `None` if the reader has died; never any if there is none.
+pub(super) async fn answered(reads: &mut Option<Reads>) -> Option<Answer> {
+    match reads {
+        Some(reads) => reads.answers.recv().await,
+        None => std::future::pending().await,
     }
-    // A reader that has died answers no more; what it was asked counts as failed in time.
-    std::future::pending().await
 }
 
 async fn serve(

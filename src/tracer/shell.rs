@@ -74,7 +74,8 @@ enum Woken {
     HandleDropped,
     Radio(RadioEvent),
     Witness(RadioEvent),
-    Read(Answer),
+    /// `None`: the reader has died.
+    Read(Option<Answer>),
     Time,
 }
 
@@ -131,9 +132,11 @@ impl Shell {
                 Woken::HandleDropped => break,
                 Woken::Radio(event) => self.radio_events(event),
                 Woken::Witness(event) => self.witness_event(event),
-                Woken::Read(Answer { peer, result }) => {
-                    let result = result.as_deref().map_err(Clone::clone);
-                    self.engine.read_result(self.clock.now(), peer, result);
+                Woken::Read(Some(answer)) => self.read_result(answer),
+                Woken::Read(None) => {
+                    self.reads = None;
+                    let why = "the reader has died: restart the tracer, and report this";
+                    self.engine.reading_ended(self.clock.now(), why);
                 }
                 Woken::Time => self.engine.tick(self.clock.now()),
             }
@@ -204,8 +207,17 @@ impl Shell {
                 None => break,
             }
         }
+        // Nor must a flood keep what has been read waiting.
+        if let Some(answer) = self.reads.as_mut().and_then(Reads::answer) {
+            self.read_result(answer);
+        }
         let (dropped, missed) = (self.frames.take_dropped(), self.frames.take_missed());
         self.engine.count_lost_frames(dropped, missed);
+    }
+
+    fn read_result(&mut self, Answer { peer, result }: Answer) {
+        let result = result.as_deref().map_err(Clone::clone);
+        self.engine.read_result(self.clock.now(), peer, result);
     }
 
     fn radio_event(&mut self, event: RadioEvent) {

@@ -121,6 +121,63 @@ fn eleven_or_thirteen_bytes_are_no_identifier() {
 }
 
 #[test]
+fn health_says_whether_reading_works_and_why_not() {
+    let state = |rig: &Rig| rig.engine.health().reading.map(|reading| reading.state);
+    let silent = Rig::started(Config::new(Protocol::bluezone())).0;
+    assert_eq!(state(&silent), None);
+    let mut rig = reading();
+    assert_eq!(state(&rig), Some(State::Stopped));
+    rig.hear_phone(-60);
+    rig.answer(Ok(&[7; 11]));
+    let why = "expected 12 bytes, got 11".to_owned();
+    assert_eq!(state(&rig), Some(State::Failing(why)));
+    let line = rig.engine.health().to_string();
+    assert!(
+        line.contains("reading failing: expected 12 bytes, got 11"),
+        "{line}"
+    );
+    // No fault of this device's.
+    assert!(rig.engine.health().is_well());
+    rig.pass(s(60));
+    rig.hear_phone(-60);
+    rig.answer(Ok(&[7; 12]));
+    assert_eq!(state(&rig), Some(State::Working));
+    rig.engine.reading_ended(rig.clock.now(), "it has died");
+    assert_eq!(state(&rig), Some(State::Failing("it has died".to_owned())));
+    rig.pass(s(900));
+    assert_eq!(rig.hear_phone(-60), []);
+}
+
+#[test]
+fn a_read_that_nobody_answers_has_failed() {
+    let mut rig = reading();
+    rig.hear_phone(-60);
+    rig.pass(s(29));
+    assert_eq!(rig.engine.health().counters.failed_reads, 0);
+    rig.pass(s(1));
+    let counters = rig.engine.health().counters;
+    assert_eq!((counters.failed_reads, counters.unread_frames), (1, 1));
+    // An answer after all is too late.
+    rig.answer(Ok(&[7; 12]));
+    assert_eq!(rig.engine.health().counters.reads, 0);
+}
+
+#[test]
+fn an_iphone_with_a_slow_clock_is_read_once_more_after_the_slot_has_begun() {
+    let mut rig = reading();
+    rig.hear_phone(-60);
+    rig.answer(Ok(&[7; 12]));
+    rig.pass(s(120));
+    assert_eq!(rig.hear_phone(-60).len(), 1);
+    rig.answer(Ok(&[8; 12]));
+    assert_eq!(rig.hear_phone(-60), []);
+    let counters = rig.engine.health().counters;
+    // Each frame counts once, though two brought on a read.
+    assert_eq!((counters.frames, counters.reads), (3, 2));
+    assert_eq!(rig.engine.neighbour_count(), 2);
+}
+
+#[test]
 fn an_answer_that_nobody_asked_for_is_nothing() {
     let mut rig = reading();
     rig.answer(Ok(&[7; 12]));

@@ -10,6 +10,7 @@ use truyvet::sighting::Source;
 use super::*;
 
 const PHONE: Peer = Peer::from_system_id([1; 16]);
+const DEADLY_PHONE: Peer = Peer::from_system_id([3; 16]);
 const OTHER_PHONE: Peer = Peer::from_system_id([2; 16]);
 
 /// The app's own Bluetooth: what it hears is what a test hands to its sink.
@@ -20,7 +21,7 @@ struct Host {
     disconnected: Arc<AtomicUsize>,
 }
 
-/// Reads `PHONE` at once; any other keeps it waiting for ever.
+/// Reads `PHONE` at once; it dies of `DEADLY_PHONE`, and any other keeps it waiting for ever.
 struct HostReader(Host);
 
 impl Host {
@@ -62,9 +63,10 @@ impl Scanner for Host {
 impl GattReader for HostReader {
     async fn read(&mut self, request: GattRequest) -> Result<Vec<u8>, RadioError> {
         self.0.reads.fetch_add(1, Ordering::SeqCst);
-        match request.peer == PHONE {
-            true => Ok(vec![7; 12]),
-            false => std::future::pending().await,
+        match request.peer {
+            PHONE => Ok(vec![7; 12]),
+            DEADLY_PHONE => panic!("as the test wants"),
+            _ => std::future::pending().await,
         }
     }
 
@@ -139,4 +141,26 @@ async fn the_end_does_not_wait_for_a_read_but_for_its_connection_to_end() {
     tracer.stop().await.unwrap();
     assert_eq!(host.disconnected(), 1);
     assert!(before.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_has_died_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = Host::default();
+    let tracer = host.start(dir.path()).await;
+    let mut events = tracer.events();
+    scans(&mut events).await;
+    host.hear(DEADLY_PHONE);
+    let state = loop {
+        tokio::task::yield_now().await;
+        let reading = tracer.health().reading.unwrap();
+        if reading.state != State::Stopped {
+            break reading.state;
+        }
+    };
+    let State::Failing(reason) = state else {
+        panic!("{state:?}")
+    };
+    assert!(reason.contains("has died"), "{reason}");
+    tracer.stop().await.unwrap();
 }

@@ -26,6 +26,7 @@ pub(super) const DBUS: &str = "org.freedesktop.DBus";
 /// systemd's login manager, and elogind (org.freedesktop.login1(5)).
 const LOGIN: &str = "org.freedesktop.login1.Manager";
 pub(super) const OBJECTS: &str = "org.freedesktop.DBus.ObjectManager";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// How long `bluetoothd` may take for an answer. Registering an advertisement took up to 1.5 seconds
 /// on an emulated machine under load; a controller that has hung answers never.
@@ -345,7 +346,7 @@ pub(super) fn radio_error(error: dbus::Error) -> RadioError {
 }
 
 /// What the system says, with the name of the error where it says nothing else.
-fn text(error: &dbus::Error) -> String {
+pub(super) fn text(error: &dbus::Error) -> String {
     match (error.message(), error.name()) {
         // The bus, when it denies something, goes on about every detail of the message.
         (Some(message), _) if !message.is_empty() => {

@@ -7,9 +7,9 @@ use dbus::arg::PropMap;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::super::btleplug::{BtleplugReader, BtleplugScanner, Line, Pauses};
+use super::super::btleplug::{BtleplugScanner, Pauses};
 use super::adapter::{Adapter, choose};
-use super::bus::{ADAPTER, Bus, DBUS, OBJECTS};
+use super::bus::{ADAPTER, Bus, DBUS, OBJECTS, PROPERTIES};
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink, Scanner};
 
 /// Which adapter a radio's parts share: as it was asked for, and where it has been found.
@@ -78,7 +78,6 @@ type Listener = Arc<Mutex<Option<RadioSink>>>;
 pub(crate) struct FollowingScanner {
     place: Place,
     pauses: Pauses,
-    line: Line,
     scanner: Option<(Path<'static>, BtleplugScanner)>,
     listener: Listener,
     search: Option<Search>,
@@ -112,7 +111,6 @@ impl FollowingScanner {
         let mut scanner = Self {
             place,
             pauses: Pauses::default(),
-            line: Line::default(),
             scanner: None,
             listener: Listener::default(),
             search: None,
@@ -129,14 +127,8 @@ impl FollowingScanner {
         self.pauses.clone()
     }
 
-    /// A reader on the adapter where that is.
-    pub(crate) fn reader(&self) -> BtleplugReader {
-        BtleplugReader::on(self.line.clone())
-    }
-
     async fn settle(&mut self, bus: Bus, adapter: &Adapter) -> Result<(), RadioError> {
-        let (pauses, line) = (self.pauses.clone(), self.line.clone());
-        let scanner = BtleplugScanner::on(bus, adapter, pauses, line).await?;
+        let scanner = BtleplugScanner::on(bus, adapter, self.pauses.clone()).await?;
         self.scanner = Some((adapter.path.clone(), scanner));
         Ok(())
     }
@@ -171,7 +163,6 @@ impl FollowingScanner {
 
 /// Notifies when adapters may be there that were not, or be on that were off.
 async fn changes(bus: &Bus) -> Result<Arc<Notify>, RadioError> {
-    const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
     let changed = Arc::new(Notify::new());
     let tell = Arc::clone(&changed);
     bus.on_signal(DBUS, "NameOwnerChanged", "arg0='org.bluez'", move |_| {

@@ -36,6 +36,7 @@ pub struct BluezGattServer {
     profile: WireProfile,
     place: Place,
     advertiser: BluezAdvertiser,
+    serving: Shared,
     application: Option<Application>,
 }
 
@@ -60,19 +61,22 @@ impl BluezGattServer {
             profile,
             advertiser: BluezAdvertiser::at(place.clone(), CONNECTABLE),
             place,
+            serving: Shared::default(),
             application: None,
         }
     }
 
-    async fn offer(&mut self, offered: Offered) -> Result<(), RadioError> {
+    /// The application, known to BlueZ.
+    async fn application(&mut self) -> Result<&Application, RadioError> {
         let application = match self.application.take() {
             Some(application) if application.is_registered().await => application,
-            _ => Application::register(&self.place, &self.profile).await?,
+            _ => Application::register(&self.place, &self.profile, &self.serving).await?,
         };
-        application.forget_readers().await;
-        application.serving().offered = Some(offered);
-        self.application = Some(application);
-        Ok(())
+        Ok(self.application.insert(application))
+    }
+
+    fn offer(&self, offered: Option<Offered>) {
+        locked(&self.serving).offered = offered;
     }
 }
 
@@ -87,26 +91,36 @@ impl Advertiser for BluezGattServer {
                 why: "only Bluezone's identifiers are read over a connection",
             });
         };
-        self.offer(Offered {
-            value: id.as_bytes().to_vec(),
-            until: Instant::now() + lifetime,
-        })
-        .await?;
         let mut listed = Advertisement::new();
         listed.push_service_uuid128(self.profile.ios_service)?;
-        let mut advertised = self.advertiser.advertise(&listed, lifetime).await?;
+        self.application().await?;
+        self.offer(Some(Offered {
+            value: id.as_bytes().to_vec(),
+            until: Instant::now().checked_add(lifetime),
+        }));
+        let advertised = self.advertiser.advertise(&listed, lifetime).await;
+        if advertised.is_err() {
+            self.offer(None);
+        }
+        let mut advertised = advertised?;
         advertised.caveats.push(ONE_ADDRESS);
+        // Not before: whoever has read must not keep the next identifier waiting.
+        if let Some(application) = &self.application {
+            application.forget_readers_in_time().await;
+        }
         Ok(advertised)
     }
 
     async fn stop(&mut self) -> Result<(), RadioError> {
+        // Nobody is answered from now on.
+        self.offer(None);
+        let stopped = self.advertiser.stop().await;
         if let Some(application) = self.application.take() {
-            // Nobody is answered from now on; with the connection, BlueZ ends the rest.
-            application.serving().offered = None;
-            application.forget_readers().await;
+            application.forget_readers_in_time().await;
+            // With the connection, BlueZ ends the rest.
             application.bus.close().await;
         }
-        self.advertiser.stop().await
+        stopped
     }
 }
 
@@ -121,7 +135,8 @@ impl std::fmt::Debug for BluezGattServer {
 /// What the characteristic holds.
 struct Offered {
     value: Vec<u8>,
-    until: Instant,
+    /// Unless it has no end.
+    until: Option<Instant>,
 }
 
 /// The characteristic, and who has read it since they were last forgotten.
@@ -133,8 +148,16 @@ struct Serving {
 
 type Shared = Arc<Mutex<Serving>>;
 
+fn locked(serving: &Shared) -> MutexGuard<'_, Serving> {
+    serving.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Readers noted at a time. Chosen: more than connect within a slot.
 const READERS_MAX: usize = 256;
+
+/// How long it may take to have the readers forgotten. Chosen: much less than a call to the radio may; who
+/// is left is forgotten the next time.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A service with its characteristic, served to BlueZ over a connection of its own.
 struct Application {
@@ -144,12 +167,15 @@ struct Application {
 }
 
 impl Application {
-    async fn register(place: &Place, profile: &WireProfile) -> Result<Self, RadioError> {
+    async fn register(
+        place: &Place,
+        profile: &WireProfile,
+        serving: &Shared,
+    ) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
         let adapter = place.path_on(&bus).await?;
         bus.require_powered(&adapter).await?;
-        let serving = Shared::default();
-        bus.serve(objects(profile, &serving));
+        bus.serve(objects(profile, serving));
         let arguments = (Path::from(ROOT), PropMap::new());
         let method = "RegisterApplication";
         bus.call::<()>(&adapter, MANAGER, method, arguments)
@@ -158,7 +184,7 @@ impl Application {
         Ok(Self {
             bus,
             adapter,
-            serving,
+            serving: Arc::clone(serving),
         })
     }
 
@@ -176,19 +202,30 @@ impl Application {
         }
     }
 
-    fn serving(&self) -> MutexGuard<'_, Serving> {
-        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
+    /// BlueZ would keep a list on disk of everybody who has connected.
+    async fn forget_readers_in_time(&self) {
+        // Who has not been forgotten by then is still noted.
+        let _ = tokio::time::timeout(FORGOTTEN_WITHIN, self.forget_readers()).await;
     }
 
-    /// BlueZ would keep a list on disk of everybody who has connected.
     async fn forget_readers(&self) {
-        let readers = std::mem::take(&mut self.serving().readers);
-        for reader in readers {
-            // Either fails of one that BlueZ has forgotten already.
-            if let Ok(false) = self.bus.is_owners_device(&reader).await {
-                let _ = self.bus.forget_device(&self.adapter, &reader).await;
+        while let Some(reader) = self.reader() {
+            let forgotten = match self.bus.is_owners_device(&reader).await {
+                Ok(true) => Ok(()),
+                Ok(false) => self.bus.forget_device(&self.adapter, &reader).await,
+                Err(error) => Err(error),
+            };
+            // Any other error than this says that BlueZ has forgotten it already.
+            if let Err(RadioError::NoService(_)) = forgotten {
+                return;
             }
+            locked(&self.serving).readers.retain(|it| *it != reader);
         }
+    }
+
+    /// One that is to be forgotten.
+    fn reader(&self) -> Option<Path<'static>> {
+        locked(&self.serving).readers.first().cloned()
     }
 }
 
@@ -224,8 +261,7 @@ fn objects(profile: &WireProfile, serving: &Shared) -> Crossroads {
                 ("options",),
                 ("value",),
                 |_, serving: &mut Shared, (options,): (PropMap,)| {
-                    let mut serving = serving.lock().unwrap_or_else(PoisonError::into_inner);
-                    serving.read(&options).map(|value| (value,))
+                    locked(serving).read(&options).map(|value| (value,))
                 },
             );
         },
@@ -238,7 +274,7 @@ impl Serving {
     /// What somebody reads, with `options` as BlueZ passes them on.
     fn read(&mut self, options: &PropMap) -> Result<Vec<u8>, MethodErr> {
         self.note_reader(options);
-        let valid = |offered: &&Offered| Instant::now() < offered.until;
+        let valid = |offered: &&Offered| offered.until.is_none_or(|until| Instant::now() < until);
         let Some(offered) = self.offered.as_ref().filter(valid) else {
             let why = (
                 "org.bluez.Error.NotPermitted",
@@ -273,7 +309,7 @@ mod tests {
         Serving {
             offered: Some(Offered {
                 value: vec![7; 12],
-                until: Instant::now() + lifetime,
+                until: Instant::now().checked_add(lifetime),
             }),
             readers: Vec::new(),
         }
@@ -298,6 +334,11 @@ mod tests {
         let none = PropMap::new();
         assert!(serving(Duration::ZERO).read(&none).is_err());
         assert!(Serving::default().read(&none).is_err());
+    }
+
+    #[test]
+    fn an_identifier_without_an_end_is_read_too() {
+        assert!(serving(Duration::MAX).read(&PropMap::new()).is_ok());
     }
 
     #[test]

@@ -14,10 +14,8 @@ use dbus::{Message, Path};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::bus::{ADAPTER, Bus, DEVICE, OBJECTS, radio_error};
+use super::bus::{ADAPTER, Bus, DEVICE, OBJECTS, PROPERTIES, radio_error};
 use crate::radio::{Peer, Pieces, RadioError};
-
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// Signals that may wait. Chosen: what a thousand devices send in a few seconds, about a megabyte; what
 /// does not fit is counted.
@@ -121,7 +119,7 @@ pub(crate) async fn known_devices(
 }
 
 /// Who stands behind an object such as `/org/bluez/hci0/dev_C0_11_22_33_44_55`.
-pub(crate) fn peer(path: &str) -> Option<Peer> {
+fn peer(path: &str) -> Option<Peer> {
     let (_, name) = path.rsplit_once("/dev_")?;
     let mut address = [0; 6];
     let mut digits = name.split('_');

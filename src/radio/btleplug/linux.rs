@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::btleplug::api::{Central, Manager as _};
-use ::btleplug::platform::{Adapter, Manager, PeripheralId};
+use ::btleplug::platform::{Adapter, Manager};
 use dbus::Path;
 use futures_util::stream;
 use uuid::Uuid;
@@ -58,22 +58,6 @@ impl Power {
     /// To be called after a scan.
     pub(super) async fn hear_no_more(&self) {
         self.monitor.unregister(&self.bus, &self.adapter).await;
-    }
-
-    /// Refuses a device that is its owner's.
-    pub(super) async fn require_stranger(&self, id: &PeripheralId) -> Result<(), RadioError> {
-        match self.bus.is_owners_device(&device_path(id)?).await? {
-            true => Err(RadioError::Peer("its owner has paired it".to_owned())),
-            false => Ok(()),
-        }
-    }
-
-    /// Has BlueZ forget a device that is not its owner's.
-    pub(super) async fn forget(&self, id: &PeripheralId) {
-        if let Ok(path) = device_path(id) {
-            // It fails if BlueZ has forgotten it already.
-            let _ = self.bus.forget_device(&self.adapter, &path).await;
-        }
     }
 
     /// Waits until BlueZ reports every frame no more, though it was asked to.
@@ -135,14 +119,4 @@ pub(super) async fn events(_: &Adapter, power: &Power) -> Result<Events, RadioEr
         Some((news, signals))
     });
     Ok(Box::pin(news))
-}
-
-/// The object of the device "hci0/dev_C0_11_22_33_44_55".
-fn device_path(id: &PeripheralId) -> Result<Path<'static>, RadioError> {
-    Path::new(format!("/org/bluez/{id}")).map_err(RadioError::System)
-}
-
-/// Who "hci0/dev_C0_11_22_33_44_55" is.
-pub(super) fn peer(id: &PeripheralId) -> Option<Peer> {
-    bluez::peer(&id.to_string())
 }

@@ -43,14 +43,6 @@ impl Power {
         Vec::new()
     }
 
-    /// These systems tell nobody whom their owner has paired.
-    pub(super) async fn require_stranger(&self, _: &PeripheralId) -> Result<(), RadioError> {
-        Ok(())
-    }
-
-    /// They keep nothing of a device that is not paired.
-    pub(super) async fn forget(&self, _: &PeripheralId) {}
-
     pub(super) async fn hears_less(&self) {
         std::future::pending().await
     }

@@ -5,38 +5,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::btleplug::api::{Central, Peripheral as _};
 use ::btleplug::platform::{Adapter, Peripheral};
 
-use super::os::{self, Power};
-use super::radio_error;
+use super::{os, radio_error};
 use crate::radio::{GattReader, GattRequest, RadioError};
 
 /// Reads from the peers that a [`BtleplugScanner`](super::BtleplugScanner) hears, on the same adapter.
-///
-/// On Linux a device that its owner has paired is left alone, and BlueZ is made to forget any other
-/// after the read, as it would keep a list of them on disk.
 pub struct BtleplugReader {
     line: Line,
     /// What may be connected, or be on the way to it.
-    connection: Option<(Peripheral, Power)>,
+    connection: Option<Peripheral>,
 }
 
 /// Where a reader finds the adapter on which the scanner scans: that may be another after a while.
-#[derive(Clone, Default)]
-pub(in crate::radio) struct Line(Arc<Mutex<Option<(Adapter, Power)>>>);
+#[derive(Clone)]
+pub(super) struct Line(Arc<Mutex<Adapter>>);
 
 impl Line {
-    pub(super) fn put(&self, adapter: &Adapter, power: &Power) {
-        let ends = Some((adapter.clone(), power.clone()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    pub(super) fn to(adapter: &Adapter) -> Self {
+        Self(Arc::new(Mutex::new(adapter.clone())))
     }
 
-    fn ends(&self) -> Option<(Adapter, Power)> {
-        let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.clone()
+    pub(super) fn put(&self, adapter: &Adapter) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = adapter.clone();
+    }
+
+    fn adapter(&self) -> Adapter {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl BtleplugReader {
-    pub(in crate::radio) fn on(line: Line) -> Self {
+    pub(super) fn on(line: Line) -> Self {
         Self {
             line,
             connection: None,
@@ -46,15 +47,15 @@ impl BtleplugReader {
 
 impl GattReader for BtleplugReader {
     async fn read(&mut self, request: GattRequest) -> Result<Vec<u8>, RadioError> {
-        let (adapter, power) = self.line.ends().ok_or(RadioError::NoAdapter)?;
+        self.disconnect().await;
+        let adapter = self.line.adapter();
         let known = adapter.peripherals().await.map_err(radio_error)?;
         let peer = known
             .into_iter()
             .find(|known| os::peer(&known.id()) == Some(request.peer))
             .ok_or_else(|| RadioError::Peer("it has gone".to_owned()))?;
-        power.require_stranger(&peer.id()).await?;
         // Noted before it is so: whoever gives up waiting has it disconnected.
-        let (peer, _) = self.connection.insert((peer, power));
+        let peer = self.connection.insert(peer);
         peer.connect().await.map_err(failure)?;
         peer.discover_services().await.map_err(failure)?;
         let wanted = peer
@@ -66,12 +67,11 @@ impl GattReader for BtleplugReader {
     }
 
     async fn disconnect(&mut self) {
-        let Some((peer, power)) = self.connection.take() else {
-            return;
-        };
-        // Each fails if there is nothing left to end.
-        let _ = peer.disconnect().await;
-        power.forget(&peer.id()).await;
+        if let Some(peer) = &self.connection {
+            // It fails if there is nothing left to end.
+            let _ = peer.disconnect().await;
+        }
+        self.connection = None;
     }
 }
 

@@ -10,9 +10,9 @@ use dbus::nonblock::stdintf::org_freedesktop_dbus::{ObjectManager, Properties};
 use dbus::nonblock::{Proxy, SyncConnection};
 use dbus_crossroads::{IfaceBuilder, MethodErr};
 
-use super::{Broadcast, Data, Device, INSTANCES_MAX, Shared, World};
+use super::{Broadcast, Data, Device, INSTANCES_MAX, Shared, World, phone};
 
-fn error(name: &str, message: &str) -> MethodErr {
+pub(super) fn error(name: &str, message: &str) -> MethodErr {
     MethodErr::from((format!("org.bluez.Error.{name}"), message))
 }
 
@@ -52,6 +52,7 @@ pub(super) fn adapter1(b: &mut IfaceBuilder<usize>, world: &Shared<World>) {
         (),
         |_, _, _: (PropMap,)| Ok(()),
     );
+    phone::remove_device(b, world);
     let shared = Arc::clone(world);
     b.property("Address").get(move |_, index| {
         let number = shared.lock().unwrap().adapters[*index].number;

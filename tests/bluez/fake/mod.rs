@@ -2,6 +2,7 @@
 //! radio. It does what BlueZ does as far as scanning and advertising go, refusals included.
 
 mod interfaces;
+mod phone;
 mod storm;
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +18,7 @@ use dbus::{Message, Path};
 use dbus_crossroads::{Crossroads, IfaceToken};
 
 use self::interfaces::{Pattern, adapter1, advertising_manager1, device1, monitor_manager1};
+pub(crate) use self::phone::Phone;
 
 /// The advertising interval.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -94,6 +96,10 @@ struct World {
     monitors_asked: u32,
     /// The object of the last one taken, and whose it is.
     last_monitor: Option<(String, Path<'static>)>,
+    /// The calls that concerned phones.
+    phone_calls: Vec<&'static str>,
+    /// Removals still to be ignored.
+    removals_ignored: u32,
 }
 
 impl World {
@@ -137,6 +143,7 @@ pub(crate) struct Fake {
     world: Shared<World>,
     objects: Shared<Crossroads>,
     adapter_interfaces: [IfaceToken<usize>; 3],
+    phone_interface: IfaceToken<phone::Device>,
     _clients: MsgMatch,
 }
 
@@ -169,6 +176,7 @@ impl Fake {
             }),
         ];
         let device_interface = objects.register(DEVICE, device1);
+        let phone_interface = phone::register(&mut objects, &world, &connection);
         let objects = Arc::new(Mutex::new(objects));
 
         let served = Arc::clone(&objects);
@@ -197,6 +205,7 @@ impl Fake {
             world,
             objects,
             adapter_interfaces,
+            phone_interface,
             _clients: clients,
         };
         for index in 0..adapters {
