@@ -31,9 +31,10 @@ impl GattRequest {
 ///
 /// A connection tells the peer more than an advertisement does. On Linux it comes from the adapter's
 /// public address, so that whoever offers Bluezone's service at two places knows whom it met at both,
-/// and whoever is connected may read the machine's name; a peer that asks for it may have the system pair with it before anybody can object; and BlueZ keeps
-/// a cache on disk of all that it has connected to, unless `main.conf` has `Cache = yes` under `[GATT]`
-/// (paired devices alone). Where there is no reader, peers on iOS are counted
+/// and whoever is connected may read the machine's name; a peer that asks for it may have the system
+/// pair with it before anybody can object; and BlueZ keeps a cache on disk of all that it has connected
+/// to, unless `main.conf` has `Cache = yes` under `[GATT]` (paired devices alone). Where there is no
+/// reader, peers on iOS are counted
 /// ([`unread_frames`](crate::engine::Counters::unread_frames)) and not logged.
 pub trait GattReader: Send + 'static {
     /// Connects to the peer and reads the characteristic; never pairs with it.
