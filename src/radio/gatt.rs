@@ -30,10 +30,11 @@ impl GattRequest {
 /// Reads characteristics of peers that the scanner has heard.
 ///
 /// A connection tells the peer more than an advertisement does. On Linux it comes from the adapter's
-/// public address, so that whoever offers Bluezone's service at two places knows whom it met at both;
-/// a peer that asks for it may have the system pair with it before anybody can object; and BlueZ keeps
-/// a cache on disk of all that it has connected to, unless `main.conf` has `Cache = yes` under `[GATT]`
-/// (paired devices alone). Where there is no reader, peers on iOS are counted
+/// public address, so that whoever offers Bluezone's service at two places knows whom it met at both,
+/// and whoever is connected may read the machine's name; a peer that asks for it may have the system
+/// pair with it before anybody can object; and BlueZ keeps a cache on disk of all that it has connected
+/// to, unless `main.conf` has `Cache = yes` under `[GATT]` (paired devices alone). Where there is no
+/// reader, peers on iOS are counted
 /// ([`unread_frames`](crate::engine::Counters::unread_frames)) and not logged.
 pub trait GattReader: Send + 'static {
     /// Connects to the peer and reads the characteristic; never pairs with it.
@@ -49,7 +50,8 @@ pub trait GattReader: Send + 'static {
         request: GattRequest,
     ) -> impl Future<Output = Result<Vec<u8>, RadioError>> + Send;
 
-    /// Ends the connection, however far it has come, and whatever the system remembers of the peer.
+    /// Ends the connection, however far it has come, and whatever the system remembers of the peer. If
+    /// the caller gives up waiting, the next call or read tries again.
     fn disconnect(&mut self) -> impl Future<Output = ()> + Send;
 }
 
