@@ -28,6 +28,10 @@ const REFUSALS_UNTOLD: u32 = 4;
 /// than is lost of frames anyway.
 const HEARING_PER_DEAFNESS: u32 = 50;
 
+/// However long it takes to begin a scan anew, it is done so often. Chosen: the kernel does it by itself
+/// each 10.24 seconds, and is no less deaf meanwhile.
+const RESTART_AT_LATEST: Duration = Duration::from_secs(10);
+
 /// How long a scanner that has been dropped may take to end its scan.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -350,7 +354,8 @@ impl Drain {
         }
         if let ScanMode::Restarted { every } = mode {
             // In a crowd, of which BlueZ forgets everybody each time, it takes longer.
-            let every = every.max(took.saturating_mul(HEARING_PER_DEAFNESS));
+            let seldom = took.saturating_mul(HEARING_PER_DEAFNESS);
+            let every = every.max(seldom.min(RESTART_AT_LATEST));
             self.scan_number += 1;
             let number = self.scan_number;
             self.errands.push(Box::pin(async move {
