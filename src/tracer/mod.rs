@@ -165,8 +165,8 @@ impl TracerBuilder {
         self
     }
 
-    /// Starts the tracer on the current tokio runtime, which needs its timer (and I/O, for
-    /// [`system`](crate::radio::system)'s radio); without a runtime tokio panics.
+    /// Starts the tracer on the current tokio runtime, which needs its timer (and I/O, for the system's
+    /// radio); without a runtime tokio panics.
     ///
     /// A radio that fails does not fail the start: the tracer tries again, and says so in its
     /// health.
