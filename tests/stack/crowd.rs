@@ -81,7 +81,9 @@ struct Identifiers {
 
 /// What the controller has sent says which identifiers there were, as not every interval of GAEN has
 /// one on the air; the own keys say which bytes of it they are.
-fn identifiers(keys: &[OwnKey], snoop: &Snoop, adapter: u16) -> Identifiers {
+///
+/// `before` were on the air until everybody listened.
+fn identifiers(keys: &[OwnKey], snoop: &Snoop, adapter: u16, before: usize) -> Identifiers {
     let broadcasts = snoop.broadcasts(adapter);
     // Address and identifier change together.
     assert_each_has_its_own(&broadcasts);
@@ -90,8 +92,8 @@ fn identifiers(keys: &[OwnKey], snoop: &Snoop, adapter: u16) -> Identifiers {
         let has_it = |broadcast: &Broadcast| holds(&broadcast.data, &id);
         if let Some(index) = broadcasts.iter().position(has_it) {
             own.all.push(id);
-            // Others may have come after the first, and the last was cut short.
-            if (1..broadcasts.len() - 1).contains(&index) {
+            // The last was cut short.
+            if (before..broadcasts.len() - 1).contains(&index) {
                 own.whole.push(id);
             }
         }
@@ -152,6 +154,8 @@ fn eight_tracers() {
             };
             tracers.push(Traced::start(adapter, protocol, Arc::clone(&clock)).await);
         }
+        let adapters = (0_u16..).take(TRACERS);
+        let before: Vec<_> = adapters.map(|it| snoop.broadcasts(it).len()).collect();
         let minutes = setting("TRUYVET_BED_MINUTES", 1);
         tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
         println!("after {minutes} minutes on the air:");
@@ -165,7 +169,8 @@ fn eight_tracers() {
         let mut own = Vec::new();
         for (keys, adapter) in keys.iter().zip(0..) {
             until("the air is silent", async || snoop.is_silent(adapter)).await;
-            own.push(identifiers(keys, &snoop, adapter));
+            let before = before[usize::from(adapter)];
+            own.push(identifiers(keys, &snoop, adapter, before));
         }
         compare(&logs, &own);
     });
