@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use dbus::Path;
 
-pub(super) use self::adapter::{Adapter, choose};
+pub(super) use self::adapter::Adapter;
 pub(super) use self::bus::{Bus, Presence};
 pub(super) use self::following::{FollowingScanner, Place};
 pub(super) use self::monitor::Monitor;
@@ -87,7 +87,7 @@ impl BluezAdvertiser {
     /// [`RadioError`]; [`RadioError::Unsupported`] if the adapter cannot advertise.
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
-        let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+        let adapter = bus.adapter(options.adapter.as_deref()).await?;
         match adapter.advertises {
             true => Ok(Self::at(Place::at(&adapter), BROADCAST)),
             false => Err(CANNOT_ADVERTISE),

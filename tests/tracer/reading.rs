@@ -25,15 +25,16 @@ struct Host {
 struct HostReader(Host);
 
 impl Host {
-    async fn start(&self, directory: &Path) -> Tracer {
+    /// A tracer that scans, and what happens from then on.
+    async fn start(&self, directory: &Path) -> (Tracer, Events) {
         let log = EncounterLog::open(directory, &key()).unwrap();
         let radio = Radio::scan_only(self.clone(), "a listener");
         let clock = Arc::new(SimulatedClock::new(START, 1));
-        Tracer::builder(log, radio.with_reader(HostReader(self.clone())))
-            .clock(clock)
-            .start()
-            .await
-            .unwrap()
+        let builder = Tracer::builder(log, radio.with_reader(HostReader(self.clone())));
+        let tracer = builder.clock(clock).start().await.unwrap();
+        let mut events = tracer.events();
+        scans(&mut events).await;
+        (tracer, events)
     }
 
     fn hear(&self, peer: Peer) {
@@ -94,9 +95,7 @@ async fn scans(events: &mut Events) {
 async fn what_is_read_from_a_phone_is_logged() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::default();
-    let tracer = host.start(dir.path()).await;
-    let mut events = tracer.events();
-    scans(&mut events).await;
+    let (tracer, mut events) = host.start(dir.path()).await;
     host.hear(PHONE);
     appears(&mut events).await;
     tracer.stop().await.unwrap();
@@ -110,9 +109,7 @@ async fn what_is_read_from_a_phone_is_logged() {
 async fn a_phone_that_never_answers_is_given_up_and_others_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::default();
-    let tracer = host.start(dir.path()).await;
-    let mut events = tracer.events();
-    scans(&mut events).await;
+    let (tracer, mut events) = host.start(dir.path()).await;
     host.hear(OTHER_PHONE);
     while host.disconnected() == 0 {
         // Simulated: it leaps to the time limit.
@@ -130,9 +127,7 @@ async fn a_phone_that_never_answers_is_given_up_and_others_are_read() {
 async fn the_end_does_not_wait_for_a_read_but_for_its_connection_to_end() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::default();
-    let tracer = host.start(dir.path()).await;
-    let mut events = tracer.events();
-    scans(&mut events).await;
+    let (tracer, _events) = host.start(dir.path()).await;
     host.hear(OTHER_PHONE);
     while host.reads.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
@@ -147,9 +142,7 @@ async fn the_end_does_not_wait_for_a_read_but_for_its_connection_to_end() {
 async fn a_reader_that_has_died_shows() {
     let dir = tempfile::tempdir().unwrap();
     let host = Host::default();
-    let tracer = host.start(dir.path()).await;
-    let mut events = tracer.events();
-    scans(&mut events).await;
+    let (tracer, _events) = host.start(dir.path()).await;
     host.hear(DEADLY_PHONE);
     let state = loop {
         tokio::task::yield_now().await;

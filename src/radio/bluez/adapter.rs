@@ -3,6 +3,7 @@
 use dbus::Path;
 use dbus::arg::{PropMap, prop_cast};
 
+use super::bus::Bus;
 use super::surroundings;
 use crate::radio::RadioError;
 
@@ -45,8 +46,14 @@ fn name<'a>(path: &'a Path<'static>) -> &'a str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// Picks the adapter `wanted` by name or address, else the first that is switched on.
-pub(crate) fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
+impl Bus {
+    /// The adapter `wanted` by name or address, else the first that is switched on.
+    pub(crate) async fn adapter(&self, wanted: Option<&str>) -> Result<Adapter, RadioError> {
+        choose(&self.adapters().await?, wanted)
+    }
+}
+
+fn choose(adapters: &[Adapter], wanted: Option<&str>) -> Result<Adapter, RadioError> {
     let Some(wanted) = wanted else {
         let powered = adapters.iter().find(|adapter| adapter.powered);
         return match (powered, adapters.first()) {

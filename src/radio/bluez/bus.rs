@@ -116,7 +116,7 @@ impl Bus {
     }
 
     /// The adapters there are, by name.
-    pub(crate) async fn adapters(&self) -> Result<Vec<Adapter>, RadioError> {
+    pub(super) async fn adapters(&self) -> Result<Vec<Adapter>, RadioError> {
         let root = Path::from("/");
         let objects = self.at(&root).get_managed_objects().await;
         let mut adapters: Vec<_> = objects

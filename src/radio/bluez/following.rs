@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::super::btleplug::{BtleplugScanner, Pauses};
-use super::adapter::{Adapter, choose};
+use super::adapter::Adapter;
 use super::bus::{ADAPTER, Bus, DBUS, OBJECTS, PROPERTIES};
 use crate::radio::{AdapterState, Filter, RadioError, RadioSink, Scanner};
 
@@ -54,7 +54,7 @@ impl Place {
 
     /// Looks for it among the adapters there are.
     pub(crate) async fn find(&self, bus: &Bus) -> Result<Adapter, RadioError> {
-        let adapter = choose(&bus.adapters().await?, self.wanted.as_deref())?;
+        let adapter = bus.adapter(self.wanted.as_deref()).await?;
         self.put(&adapter.path);
         Ok(adapter)
     }

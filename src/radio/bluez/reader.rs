@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::super::btleplug::Pauses;
-use super::adapter::choose;
 use super::bus::{Bus, DEVICE, PROPERTIES, radio_error, text};
 use super::following::Place;
 use crate::radio::{GattReader, GattRequest, Peer, RadioError, SystemOptions};
@@ -49,7 +48,7 @@ impl BluezReader {
     /// [`RadioError`].
     pub async fn open(options: &SystemOptions) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
-        let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+        let adapter = bus.adapter(options.adapter.as_deref()).await?;
         Ok(Self::new(Place::at(&adapter), None))
     }
 

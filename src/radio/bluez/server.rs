@@ -7,7 +7,6 @@ use dbus::arg::{PropMap, prop_cast};
 use dbus::{MethodErr, Path};
 use dbus_crossroads::{Crossroads, IfaceBuilder};
 
-use super::adapter::choose;
 use super::bus::{Bus, radio_error};
 use super::following::Place;
 use super::{BluezAdvertiser, CANNOT_ADVERTISE, CONNECTABLE};
@@ -49,7 +48,7 @@ impl BluezGattServer {
     /// [`RadioError`]; [`RadioError::Unsupported`] if the adapter cannot advertise.
     pub async fn open(options: &SystemOptions, profile: WireProfile) -> Result<Self, RadioError> {
         let bus = Bus::open().await?;
-        let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+        let adapter = bus.adapter(options.adapter.as_deref()).await?;
         match adapter.advertises {
             true => Ok(Self::at(Place::at(&adapter), profile)),
             false => Err(CANNOT_ADVERTISE),

@@ -3,17 +3,18 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use ::btleplug::api::Central as _;
+use ::btleplug::platform::Adapter;
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
 use super::absence;
 use super::calls::begin;
 use super::os::{Power, Presence};
 use super::pause::Pause;
 use crate::radio::join::{Join, Joined};
 use crate::radio::{AdapterState, Filter, Peer, Pieces, RadioError, RadioSink, ScanMode};
-use ::btleplug::api::Central as _;
-use ::btleplug::platform::Adapter;
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
@@ -275,15 +276,7 @@ impl Drain {
     }
 
     fn resume_after(&mut self, delay: Duration) {
-        self.resuming = Resuming::Yes;
-        let (adapter, power) = (self.adapter.clone(), self.power.clone());
-        let filter = self.join.as_ref().map(|join| join.filter().clone());
-        self.errands.push(Box::pin(async move {
-            tokio::time::sleep(delay).await;
-            let begun = Instant::now();
-            let result = begin(&adapter, &power, filter).await;
-            Done::Resumed(result, begun.elapsed())
-        }));
+        self.begin_after(tokio::time::sleep(delay));
     }
 
     /// Lets go of the controller for as long as `pause` lasts, and then begins the scan anew.
@@ -292,11 +285,16 @@ impl Drain {
             self.pause = Some(pause);
             return;
         }
+        let (adapter, power) = (self.adapter.clone(), self.power.clone());
+        self.begin_after(async move { pause.last(&adapter, &power).await });
+    }
+
+    fn begin_after(&mut self, before: impl Future<Output = ()> + Send + 'static) {
         self.resuming = Resuming::Yes;
         let (adapter, power) = (self.adapter.clone(), self.power.clone());
         let filter = self.join.as_ref().map(|join| join.filter().clone());
         self.errands.push(Box::pin(async move {
-            pause.last(&adapter, &power).await;
+            before.await;
             let begun = Instant::now();
             let result = begin(&adapter, &power, filter).await;
             Done::Resumed(result, begun.elapsed())

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::drain::{Events, News};
 use super::radio_error;
 pub(super) use crate::radio::bluez::Presence;
-use crate::radio::bluez::{self, Bus, Monitor, Signal, Signals, choose};
+use crate::radio::bluez::{self, Bus, Monitor, Signal, Signals};
 use crate::radio::{Filter, Peer, RadioError, ScanMode, SystemOptions};
 
 /// How often a scan is begun anew where BlueZ reports no repeated frames otherwise: each time it reports
@@ -75,7 +75,7 @@ pub(super) async fn open(
     options: &SystemOptions,
 ) -> Result<(Adapter, Power, Presence), RadioError> {
     let bus = Bus::open().await?;
-    let adapter = choose(&bus.adapters().await?, options.adapter.as_deref())?;
+    let adapter = bus.adapter(options.adapter.as_deref()).await?;
     follow(bus, &adapter).await
 }
 
