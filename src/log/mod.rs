@@ -15,10 +15,12 @@ mod keys;
 mod packing;
 mod reader;
 mod segment;
+mod storage;
 
 pub use error::{LogError, NotAppended};
 pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
 pub use reader::{LogReader, Sightings};
+pub use storage::{AppendFile, FileStorage, MemoryStorage, Storage, StoredFile};
 
 use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};
