@@ -37,7 +37,7 @@ fn advertised() -> (TempDir, String) {
     let key = KeyFile::open_or_create(home.path().join("truyvet-log.key")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for protocol in [Protocol::bluezone(), Protocol::gaen()] {
-        let log = EncounterLog::open(home.path().join("truyvet-log"), &key).unwrap();
+        let log = EncounterLog::open(home.path().join("truyvet-log"), key).unwrap();
         runtime.block_on(async {
             let air = Air::new(AirConfig::default(), Arc::new(SystemClock::default()));
             let tracer = Tracer::builder(log, air.place(0.0, 0.0).radio())

@@ -10,17 +10,36 @@ use zeroize::Zeroizing;
 use crate::entropy::{Entropy, EntropyError, SystemEntropy, random_secret};
 use crate::secret::Secret;
 
-/// Gives the key under which a log is sealed.
-///
-/// An app implements it on what its system keeps secrets in (Keystore, Keychain, TPM). In the box
-/// are [`KeyFile`] and [`MemoryKey`].
+/// Keeps a log's keys.
 pub trait KeyProvider: Send + Sync {
-    /// The key-encryption key: the same 32 bytes every time.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] when it cannot be had, for instance because the device is locked.
-    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError>;
+    /// Loads.
+    fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError>;
+    /// Replaces.
+    fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError>;
+    /// Erases.
+    fn erase(&self) -> Result<(), KeyError>;
+}
+
+/// What for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum KeyPurpose {
+    /// Logging.
+    Logging,
+    /// Reading.
+    Reading,
+}
+
+impl<T: KeyProvider + ?Sized> KeyProvider for std::sync::Arc<T> {
+    fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError> {
+        (**self).load(purpose)
+    }
+    fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError> {
+        (**self).replace(purpose, key)
+    }
+    fn erase(&self) -> Result<(), KeyError> {
+        (**self).erase()
+    }
 }
 
 /// The log's key cannot be had.
@@ -58,20 +77,24 @@ pub enum KeyError {
     /// No random bytes for a new key.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// It cannot be replaced.
+    #[error("the key cannot be replaced")]
+    CannotReplace,
     /// The provider's own reason.
     #[error("the key is not available: {0}")]
     Unavailable(String),
 }
 
-/// A key in memory, lost with the process unless the app keeps it: for tests, and for apps that get
-/// the bytes from elsewhere.
+/// Keys in memory.
 #[derive(Debug)]
-pub struct MemoryKey(Secret<32>);
+pub struct MemoryKey(std::sync::Mutex<[Option<Secret<32>>; 2]>, bool);
 
 impl MemoryKey {
     /// A provider of these bytes.
     pub fn new(key: Secret<32>) -> Self {
-        Self(key)
+        let reading =
+            crate::crypto::hkdf_sha256(key.expose(), &[], &[b"truyvet memory reading key"]).ok();
+        Self(std::sync::Mutex::new([Some(key), reading]), true)
     }
 
     /// A provider of a random key.
@@ -80,13 +103,41 @@ impl MemoryKey {
     ///
     /// [`KeyError::Entropy`].
     pub fn random() -> Result<Self, KeyError> {
-        Ok(Self(random_secret(&mut SystemEntropy)?))
+        let mut it = Self::new(random_secret(&mut SystemEntropy)?);
+        it.1 = false;
+        Ok(it)
     }
 }
 
 impl KeyProvider for MemoryKey {
-    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
-        Ok(self.0.duplicate())
+    fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError> {
+        let keys = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let [a, b] = &*keys;
+        Ok(if purpose == KeyPurpose::Logging { a } else { b }
+            .as_ref()
+            .map(Secret::duplicate))
+    }
+    fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError> {
+        if self.1 {
+            return Err(KeyError::CannotReplace);
+        }
+        let mut keys = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let [a, b] = &mut *keys;
+        *(if purpose == KeyPurpose::Logging { a } else { b }) = Some(key.duplicate());
+        Ok(())
+    }
+    fn erase(&self) -> Result<(), KeyError> {
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = [None, None];
+        Ok(())
     }
 }
 
@@ -195,6 +246,18 @@ impl KeyFile {
 }
 
 impl KeyProvider for KeyFile {
+    fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError> {
+        let _ = purpose;
+        self.key_encryption_key().map(Some)
+    }
+    fn replace(&self, _: KeyPurpose, _: &Secret<32>) -> Result<(), KeyError> {
+        Err(KeyError::Unavailable("later".to_owned()))
+    }
+    fn erase(&self) -> Result<(), KeyError> {
+        Ok(())
+    }
+}
+impl KeyFile {
     fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
         let file = File::open(&self.path).map_err(|e| self.io(e))?;
         refuse_if_readable_by_others(&file, &self.path)?;
