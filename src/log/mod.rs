@@ -17,9 +17,10 @@ mod reader;
 mod segment;
 
 pub use error::{LogError, NotAppended};
-pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
+pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
 pub use reader::{LogReader, Sightings};
 
+use crate::entropy::{SystemEntropy, random_secret};
 use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
@@ -69,7 +70,14 @@ impl EncounterLog {
         keys: &(impl KeyProvider + ?Sized),
     ) -> Result<Self, LogError> {
         let directory = directory.into();
-        let kek = keys.key_encryption_key()?;
+        let kek = match keys.load(KeyPurpose::Logging)? {
+            Some(key) => key,
+            None => {
+                let key = random_secret(&mut SystemEntropy)?;
+                keys.replace(KeyPurpose::Logging, &key)?;
+                key
+            }
+        };
         directory::make(&directory)?;
         // Looked at before the lock is taken, so that a refusal leaves nothing behind.
         match LogDirectory::open(directory.clone(), kek.duplicate()) {

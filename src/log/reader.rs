@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::directory::LogDirectory;
 use super::segment::{ChunkRead, SegmentName, SegmentReader};
-use super::{KeyProvider, LogError};
+use super::{KeyError, KeyProvider, KeyPurpose, LogError};
 use crate::protocol::OwnKey;
 use crate::sighting::{ScanGap, Sighting};
 
@@ -34,7 +34,9 @@ impl LogReader {
         directory: impl Into<PathBuf>,
         keys: &(impl KeyProvider + ?Sized),
     ) -> Result<Self, LogError> {
-        let home = LogDirectory::open(directory.into(), keys.key_encryption_key()?)?;
+        let key = keys.load(KeyPurpose::Logging)?;
+        let key = key.ok_or_else(|| KeyError::Unavailable("there is none yet".to_owned()))?;
+        let home = LogDirectory::open(directory.into(), key)?;
         Ok(Self { home })
     }
 
