@@ -202,8 +202,12 @@ impl FileKind {
         context: &[u8],
         bytes: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, LogError> {
-        let (header, salt, sealed) = self.split(bytes)?;
-        let aad = [header, context].concat();
+        let Parts {
+            header,
+            tail: salt,
+            sealed,
+        } = self.split(bytes)?;
+        let aad = [&header[..], context].concat();
         let mut sealed = Zeroizing::new(sealed.to_vec());
         let opened = self.key(kek, &salt)?.open(0, &aad, &mut sealed);
         Ok(opened.ok().map(|payload| Zeroizing::new(payload.to_vec())))
@@ -231,15 +235,15 @@ impl FileKind {
         log_id: LogId,
         bytes: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, LogError> {
-        let (header, of_log, sealed) = self.split(bytes)?;
-        let Some((encapsulated, sealed)) = sealed.split_first_chunk() else {
+        let parts = self.split(bytes)?;
+        let Some((encapsulated, sealed)) = parts.sealed.split_first_chunk() else {
             return Err(LogError::corrupted(self.name(), 0, "the file is cut"));
         };
-        let opened = crypto::open_sealed(private, encapsulated, FILE_INFO, header, sealed);
-        Ok(opened.ok().filter(|_| of_log == log_id.0))
+        let opened = crypto::open_sealed(private, encapsulated, FILE_INFO, parts.header, sealed);
+        Ok(opened.ok().filter(|_| parts.tail == log_id.0))
     }
 
-    fn split(self, bytes: &[u8]) -> Result<(&[u8], [u8; 16], &[u8]), LogError> {
+    fn split(self, bytes: &[u8]) -> Result<Parts<'_>, LogError> {
         let Some((header, sealed)) = bytes.split_first_chunk::<FILE_HEADER_BYTES>() else {
             return Err(LogError::corrupted(self.name(), 0, "the file is cut"));
         };
@@ -255,7 +259,11 @@ impl FileKind {
                 "it is another kind of file",
             ));
         }
-        Ok((header, tail, sealed))
+        Ok(Parts {
+            header,
+            tail,
+            sealed,
+        })
     }
 
     fn key(self, kek: &Secret<32>, salt: &[u8; 16]) -> Result<AeadKey, LogError> {
@@ -265,6 +273,14 @@ impl FileKind {
             &[b"truyvet log file v1", &self.number().to_le_bytes()],
         )
     }
+}
+
+/// A sealed file, as far as it is in plain.
+struct Parts<'a> {
+    header: &'a [u8; FILE_HEADER_BYTES],
+    /// The header's end: a salt, or the log id.
+    tail: [u8; 16],
+    sealed: &'a [u8],
 }
 
 const FILE_INFO: &[u8] = b"truyvet log file v2";

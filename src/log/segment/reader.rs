@@ -33,7 +33,7 @@ pub(crate) enum ChunkRead {
 /// What opens a segment's chunks.
 enum Keys {
     Ratchet(Ratchet),
-    Legacy(LegacyKeys),
+    Legacy(Box<LegacyKeys>),
 }
 
 /// Reads a segment chunk by chunk, one chunk in memory at a time.
@@ -96,7 +96,7 @@ impl<'a> SegmentReader<'a> {
         if header.version < 3 {
             let kek = reading.legacy(home);
             let kek = kek.ok_or_else(|| reader.corrupted(0, "its key is not kept any more"))?;
-            reader.keys = Some(Keys::Legacy(LegacyKeys::new(&header, kek)?));
+            reader.keys = Some(Keys::Legacy(Box::new(LegacyKeys::new(&header, kek)?)));
             return Ok(reader);
         }
         reader.sealed_root(reading, &header, length.is_some())?;
