@@ -372,3 +372,6 @@ fn unjumped(wall: Timestamp, ahead_ms: i128) -> Timestamp {
     let millis = i128::from(wall.unix_millis()) - ahead_ms;
     Timestamp::from_unix_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;
