@@ -401,7 +401,7 @@ mod tests {
         }
         assert_eq!(both.0.remembered(), 1);
         assert!(both.0.lately.keys().all(|name| name.id == numbered(0)));
-        assert_eq!(through(&mut both, 1, 3_600), new);
+        assert!(through(&mut both, 1, 3_600) >= new);
     }
 
     #[test]
