@@ -63,10 +63,14 @@ fn sightings(mut who: impl FnMut(u64, u64) -> u64) -> Vec<Sighting> {
         .collect()
 }
 
+fn key() -> MemoryKey {
+    MemoryKey::new(Secret::new([7; 32]))
+}
+
 /// A log of `sightings`; prints what they take.
-fn at_rest(what: &str, sightings: &[Sighting], key: &MemoryKey) -> tempfile::TempDir {
+fn at_rest(what: &str, sightings: &[Sighting]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let mut log = EncounterLog::open(dir.path(), key).unwrap();
+    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
     for batch in sightings.chunks(BATCH) {
         log.append(batch).unwrap();
     }
@@ -84,8 +88,6 @@ fn at_rest(what: &str, sightings: &[Sighting], key: &MemoryKey) -> tempfile::Tem
 
 fn log(c: &mut Criterion) {
     let sightings = busy_day();
-    let key = MemoryKey::new(Secret::new([7; 32]));
-
     let mut group = c.benchmark_group("append");
     group.sample_size(10);
     group.throughput(Throughput::Elements(SIGHTINGS));
@@ -93,7 +95,7 @@ fn log(c: &mut Criterion) {
         b.iter_batched(
             || tempfile::tempdir().unwrap(),
             |dir| {
-                let mut log = EncounterLog::open(dir.path(), &key).unwrap();
+                let mut log = EncounterLog::open(dir.path(), key()).unwrap();
                 for batch in sightings.chunks(BATCH) {
                     log.append(batch).unwrap();
                 }
@@ -104,14 +106,14 @@ fn log(c: &mut Criterion) {
     });
     group.finish();
 
-    let dir = at_rest("of a busy day", &sightings, &key);
-    at_rest("that never repeat an identifier", &flood(), &key);
+    let dir = at_rest("of a busy day", &sightings);
+    at_rest("that never repeat an identifier", &flood());
 
     let mut group = c.benchmark_group("read");
     group.throughput(Throughput::Elements(SIGHTINGS));
     group.bench_function("truyvet", |b| {
         b.iter(|| {
-            let reader = LogReader::open(dir.path(), &key).unwrap();
+            let reader = LogReader::open(dir.path(), &key()).unwrap();
             let read = reader.sightings().unwrap().map(Result::unwrap).count();
             assert_eq!(read as u64, SIGHTINGS);
         });

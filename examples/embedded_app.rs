@@ -107,7 +107,7 @@ impl Phone {
     fn new(name: &'static str, config: Config, air: &Air, x_m: f64) -> Result<Self, Error> {
         let directory = tempfile::tempdir()?;
         // An app keeps the log's key in the system's keystore: `KeyProvider` is what it implements.
-        let log = EncounterLog::open(directory.path(), &MemoryKey::random()?)?;
+        let log = EncounterLog::open(directory.path(), MemoryKey::random()?)?;
         let (sink, scan_results) = RadioSink::new(air.clock(), QUEUE);
         Ok(Self {
             name,
@@ -349,7 +349,7 @@ fn story(args: &Args) -> Result<(), Error> {
         now,
         format_args!("has heard {} frames", health.counters.frames),
     );
-    let matcher = Matcher::from_log(MatchConfig::default(), &an.log.reader())?;
+    let matcher = Matcher::from_log(MatchConfig::default(), &an.log.reader()?)?;
     let exposures = matcher.exposures(&published);
     for exposure in &exposures {
         an.say(now, format_args!("was near: {exposure}"));

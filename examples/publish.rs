@@ -71,7 +71,7 @@ fn publish(args: &Args) -> Result<(), Error> {
     }
     // Read first: only what is a log already is opened to be written to.
     args.log.reader()?;
-    let mut log = EncounterLog::open(&args.log.log, &KeyFile::open(&args.log.key)?)?;
+    let mut log = EncounterLog::open(&args.log.log, KeyFile::open(&args.log.key)?)?;
     let keys = log.own_keys()?;
     let chosen: Vec<ProtocolKind> = keys
         .iter()

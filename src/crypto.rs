@@ -1,4 +1,4 @@
-//! The primitives, and the only place that names ring and aes.
+//! The primitives, and the only place that names ring, aes and hpke.
 //!
 //! Everything else asks for a primitive by what it is in a specification; which library computes it
 //! is decided here.
@@ -10,6 +10,10 @@ use ring::signature::KeyPair;
 use ring::{aead, agreement, digest, hkdf, rand, signature};
 
 use crate::secret::Secret;
+
+mod sealed;
+
+pub(crate) use sealed::{ENCAPSULATED_BYTES, open_sealed, public_key, seal_to, step};
 
 /// Bytes that sealing adds: the Poly1305 tag.
 pub(crate) const TAG_BYTES: usize = 16;

@@ -28,7 +28,7 @@
 //!     let air = Air::new(AirConfig::default(), Arc::new(SimulatedClock::new(start, 1)));
 //!     let mut tracers = Vec::new();
 //!     for (directory, x_m) in [(home.path(), 0.0), (away.path(), 2.0)] {
-//!         let log = EncounterLog::open(directory, &MemoryKey::random()?)?;
+//!         let log = EncounterLog::open(directory, MemoryKey::random()?)?;
 //!         let tracer = Tracer::builder(log, air.place(x_m, 0.0).radio())
 //!             .advertise(Protocol::gaen())
 //!             .clock(air.clock());
@@ -37,7 +37,7 @@
 //!     tokio::time::sleep(Duration::from_secs(1_800)).await;
 //!
 //!     let published = tracers[1].release(start.utc_day(), start.utc_day()).await?;
-//!     let matcher = Matcher::from_log(MatchConfig::default(), &tracers[0].log_reader())?;
+//!     let matcher = Matcher::from_log(MatchConfig::default(), &tracers[0].log_reader()?)?;
 //!     for exposure in matcher.exposures(&published) {
 //!         println!("{exposure}"); // 2020-08-08: 29 minutes near a reported GAEN user, …
 //! #   assert!(exposure.duration.as_secs() > 1_600);

@@ -36,7 +36,7 @@ impl Side {
         change: impl FnOnce(&mut SystemOptions),
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let log = EncounterLog::open(directory.path(), &key()).unwrap();
+        let log = EncounterLog::open(directory.path(), key()).unwrap();
         let mut options = SystemOptions::default();
         options.adapter = Some(adapter.to_owned());
         change(&mut options);

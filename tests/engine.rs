@@ -159,7 +159,7 @@ fn a_restart_goes_on_with_the_days_key() {
     let (rig, first) = Rig::started(Config::new(Protocol::bluezone()));
     let dir = tempfile::tempdir().unwrap();
     let key = truyvet::log::MemoryKey::random().unwrap();
-    let mut log = truyvet::EncounterLog::open(dir.path(), &key).unwrap();
+    let mut log = truyvet::EncounterLog::open(dir.path(), key).unwrap();
     log.save_own_keys(rig.engine.own_keys()).unwrap();
     let config = Config::new(Protocol::bluezone());
     let entropy = Box::new(SeededEntropy::new(99));

@@ -35,9 +35,10 @@ fn alone() -> MutexGuard<'static, ()> {
 fn advertised() -> (TempDir, String) {
     let home = tempfile::tempdir().unwrap();
     let key = KeyFile::open_or_create(home.path().join("truyvet-log.key")).unwrap();
+    let key = Arc::new(key);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for protocol in [Protocol::bluezone(), Protocol::gaen()] {
-        let log = EncounterLog::open(home.path().join("truyvet-log"), &key).unwrap();
+        let log = EncounterLog::open(home.path().join("truyvet-log"), Arc::clone(&key)).unwrap();
         runtime.block_on(async {
             let air = Air::new(AirConfig::default(), Arc::new(SystemClock::default()));
             let tracer = Tracer::builder(log, air.place(0.0, 0.0).radio())

@@ -67,7 +67,7 @@ fn published(byte: u8) -> PublishedKey {
 
 /// Listens for eight minutes beside whoever sends, and tells how many frames were malformed.
 async fn listen(directory: &Path, air: &Air, config: Config) -> u64 {
-    let log = EncounterLog::open(directory, &key()).unwrap();
+    let log = EncounterLog::open(directory, key()).unwrap();
     let tracer = Tracer::builder(log, air.place(0.0, 0.0).radio())
         .advertise(Protocol::Gaen(config))
         .clock(air.clock());

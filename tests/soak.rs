@@ -160,7 +160,7 @@ impl World {
 
     async fn start(&mut self) -> Tracer {
         self.starts += 1;
-        let log = EncounterLog::open(self.directory.path(), &key()).unwrap();
+        let log = EncounterLog::open(self.directory.path(), key()).unwrap();
         Tracer::builder(log, self.device.radio())
             .also_listen(Protocol::gaen())
             .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)

@@ -52,7 +52,7 @@ async fn start(
     seed: u64,
 ) -> Tracer {
     Tracer::builder(
-        EncounterLog::open(directory, &key()).unwrap(),
+        EncounterLog::open(directory, key()).unwrap(),
         device.radio(),
     )
     .advertise(protocol)
@@ -202,7 +202,7 @@ async fn the_same_seeds_give_the_same_log() {
 async fn both_protocols_are_heard_while_one_is_advertised() {
     let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let air = air();
-    let log = EncounterLog::open(dirs[0].path(), &key()).unwrap();
+    let log = EncounterLog::open(dirs[0].path(), key()).unwrap();
     let listener = Tracer::builder(log, air.place(0.0, 0.0).radio())
         .also_listen(Protocol::gaen())
         .clock(air.clock())
@@ -298,7 +298,7 @@ async fn a_recording_is_played_to_its_end() {
     }
     let recording = Recording::parse(&text).unwrap();
     let clock = Arc::new(SimulatedClock::new(recording.start(), 10));
-    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let log = EncounterLog::open(dir.path(), key()).unwrap();
     let tracer = Tracer::builder(log, recording.radio())
         .clock(clock)
         .start()
@@ -366,7 +366,7 @@ async fn a_radio_that_comes_back_is_used_again() {
         on: Arc::clone(on),
     };
     let radio = Radio::new(half(&scanning), half(&advertising));
-    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let log = EncounterLog::open(dir.path(), key()).unwrap();
     let clock = Arc::new(SimulatedClock::new(START, 1));
     let tracer = Tracer::builder(log, radio)
         .clock(clock)
@@ -471,7 +471,7 @@ async fn frames_that_wait_when_the_end_is_asked_for_are_stored() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let log = EncounterLog::open(dir.path(), key()).unwrap();
     let clock = Arc::new(SimulatedClock::new(START, 1));
     let builder = Tracer::builder(log, Radio::scan_only(Burst, "a burst")).clock(clock);
     let health = builder.start().await.unwrap().stop().await.unwrap();
@@ -501,7 +501,7 @@ async fn a_radio_that_never_answers_stops_nothing_else() {
         broken: Arc::new(AtomicBool::new(false)),
         on: Arc::clone(&on),
     };
-    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let log = EncounterLog::open(dir.path(), key()).unwrap();
     let clock = Arc::new(SimulatedClock::new(START, 1));
     let builder = Tracer::builder(log, Radio::new(scanner, Silent)).clock(clock);
     let tracer = builder.start().await.unwrap();
@@ -544,7 +544,7 @@ async fn a_day_that_cannot_be_stored_does_not_hold_the_others_up() {
 async fn a_segment_that_cannot_be_deleted_is_told_until_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let air = air();
-    drop(EncounterLog::open(dir.path(), &key()).unwrap());
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
     let expired = dir.path().join("2020-07-01.0000.segment");
     std::fs::create_dir(&expired).unwrap();
     let tracer = start(dir.path(), &air, &air.place(0.0, 0.0), Protocol::gaen(), 1).await;
@@ -576,7 +576,7 @@ async fn a_tracer_that_has_died_says_so() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let log = EncounterLog::open(dir.path(), &key()).unwrap();
+    let log = EncounterLog::open(dir.path(), key()).unwrap();
     let builder = Tracer::builder(log, Radio::scan_only(Fatal, "fatal"));
     let tracer = builder.start().await.unwrap();
     let mut events = tracer.events();

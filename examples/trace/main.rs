@@ -223,7 +223,7 @@ async fn trace(
     seconds: Option<u64>,
 ) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
-    let log = EncounterLog::open(&args.log.log, &args.log.open_or_create_key()?)?;
+    let log = EncounterLog::open(&args.log.log, args.log.open_or_create_key()?)?;
     say!(
         "log:   {}, sealed under the key in {}",
         args.log.log.display(),

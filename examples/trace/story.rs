@@ -79,14 +79,16 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
     let air = Air::new(AirConfig::default(), Arc::clone(&clock));
     introduce(speed);
 
-    let key = MemoryKey::random()?;
     let own = air.place(0.0, 0.0);
-    let log = EncounterLog::open(home.path().join("mine"), &key)?;
+    let log = EncounterLog::open(home.path().join("mine"), MemoryKey::random()?)?;
     let tracer = start_tracer(log, &own, &air, &protocol).await?;
     let mut neighbours = Vec::new();
     for (index, _) in PEOPLE.iter().enumerate() {
         let device = air.place(AWAY * (index as f64 + 1.0), AWAY);
-        let log = EncounterLog::open(home.path().join(format!("neighbour-{index}")), &key)?;
+        let log = EncounterLog::open(
+            home.path().join(format!("neighbour-{index}")),
+            MemoryKey::random()?,
+        )?;
         let tracer = start_tracer(log, &device, &air, &protocol).await?;
         neighbours.push(Neighbour { device, tracer });
     }
@@ -100,7 +102,7 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
         }
         neighbour.tracer.stop().await?;
     }
-    let reader = tracer.log_reader();
+    let reader = tracer.log_reader()?;
     tracer.stop().await?;
     if !whole {
         say!("Ended before the morning was over.");

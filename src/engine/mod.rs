@@ -20,7 +20,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
-//! let mut log = EncounterLog::open(directory.path(), &MemoryKey::random()?)?;
+//! let mut log = EncounterLog::open(directory.path(), MemoryKey::random()?)?;
 //! let config = Config::new(Protocol::gaen());
 //! let mut engine = Engine::new(config, log.own_keys()?, Box::new(SystemEntropy));
 //! let clock = SystemClock::default();

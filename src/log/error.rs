@@ -34,6 +34,9 @@ pub enum LogError {
         /// Where the log is.
         directory: PathBuf,
     },
+    /// The log's keys have been made anew since the reader was opened.
+    #[error("the log's keys have been made anew since this reader was opened: open it again")]
+    Renewed,
     /// It is open already.
     #[error("the log in {} is open already, here or in another process: close it first", directory.display())]
     InUse {

@@ -1,56 +1,72 @@
 //! Every byte of the log's files. `docs/log-format.md` has the same as tables; a change to one is a
 //! change to both.
 
-use crate::crypto::{self, AeadKey, TAG_BYTES};
+use zeroize::Zeroizing;
+
+use super::LogError;
+use crate::crypto::{self, AeadKey, ENCAPSULATED_BYTES, TAG_BYTES};
 use crate::secret::Secret;
 use crate::time::UtcDay;
 
-use super::LogError;
+/// The version of a segment that is written, and the newest that is read. Version 1 had no packing, and
+/// both 1 and 2 were sealed under a key that the writer held.
+pub(crate) const SEGMENT_VERSION: u16 = 3;
 
-/// The version of a segment that is written, and the newest that is read. Version 1 had no packing.
-pub(crate) const SEGMENT_VERSION: u16 = 2;
-
-/// The version of a sealed file.
-const FILE_VERSION: u16 = 1;
+/// The version of a sealed file. Version 1 of `log.meta` knew no reading key.
+const FILE_VERSION: u16 = 2;
 
 /// In PNG's manner: a byte no text has, the name, and the line ends that transfers damage.
 const SEGMENT_MAGIC: [u8; 8] = *b"\x89TVS\r\n\x1A\n";
 const FILE_MAGIC: [u8; 8] = *b"\x89TVF\r\n\x1A\n";
 
-pub(crate) const SEGMENT_HEADER_BYTES: usize = 48;
+/// What every version of a segment begins with.
+pub(crate) const PRELUDE_BYTES: usize = 48;
 
-/// A chunk's length, sealed: so that a length that was changed is damage, and not the look of a chunk
-/// that was cut.
-pub(crate) const CHUNK_HEADER_BYTES: usize = 4 + TAG_BYTES;
+/// The sealed root behind it: an encapsulated key, and 32 bytes with their tag.
+pub(crate) const SEALED_ROOT_BYTES: usize = ENCAPSULATED_BYTES + 32 + TAG_BYTES;
 
-/// Sealed bytes behind a chunk's header at most. Chosen: a full chunk of sightings (about 53 kB) with room for
-/// larger records to come, and small enough to be read into memory at once.
+/// Where the chunks begin.
+pub(crate) const SEGMENT_HEADER_BYTES: usize = PRELUDE_BYTES + SEALED_ROOT_BYTES;
+
+/// A chunk's length.
+pub(crate) const CHUNK_HEADER_BYTES: usize = 4;
+
+/// Sealed bytes behind a chunk's header at most. Chosen: a full chunk of sightings (43 kB at worst) with room
+/// for larger records to come, and small enough to be read into memory at once.
 pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 17;
+
+const FILE_HEADER_BYTES: usize = 28;
 
 /// What identifies a log; every segment and file of it bears it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct LogId(pub(crate) [u8; 16]);
 
+/// What tells a segment from all others, in its header.
+pub(crate) type SegmentId = [u8; 16];
+
 /// The first 48 bytes of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SegmentHeader {
     pub(crate) version: u16,
+    /// Which of its day's it is; 0 in versions 1 and 2, which did not say.
+    pub(crate) number: u16,
     pub(crate) day: UtcDay,
     pub(crate) log_id: LogId,
-    pub(crate) salt: [u8; 16],
+    /// Random; in versions 1 and 2 the salt of the segment's key.
+    pub(crate) id: SegmentId,
 }
 
 impl SegmentHeader {
-    /// magic 8 | version 2 | zero 2 | day 4 | log id 16 | salt 16, integers little-endian.
-    pub(crate) fn to_bytes(self) -> [u8; SEGMENT_HEADER_BYTES] {
-        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    /// magic 8 | version 2 | number 2 | day 4 | log id 16 | segment id 16, integers little-endian.
+    pub(crate) fn to_bytes(self) -> [u8; PRELUDE_BYTES] {
+        let mut bytes = [0; PRELUDE_BYTES];
         let fields = [
             &SEGMENT_MAGIC[..],
             &self.version.to_le_bytes(),
-            &[0, 0],
+            &self.number.to_le_bytes(),
             &self.day.unix_days().to_le_bytes(),
             &self.log_id.0,
-            &self.salt,
+            &self.id,
         ];
         for (to, from) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
             *to = *from;
@@ -58,18 +74,15 @@ impl SegmentHeader {
         bytes
     }
 
-    pub(crate) fn from_bytes(
-        bytes: &[u8; SEGMENT_HEADER_BYTES],
-        segment: &str,
-    ) -> Result<Self, LogError> {
+    pub(crate) fn from_bytes(bytes: &[u8; PRELUDE_BYTES], segment: &str) -> Result<Self, LogError> {
         let (magic, rest) = split::<8>(bytes);
         let (version, rest) = split::<2>(rest);
-        let (zero, rest) = split::<2>(rest);
+        let (number, rest) = split::<2>(rest);
         let (day, rest) = split::<4>(rest);
         let (log_id, rest) = split::<16>(rest);
-        let (salt, _) = split::<16>(rest);
+        let (id, _) = split::<16>(rest);
         let version = check_prelude(magic, SEGMENT_MAGIC, version, SEGMENT_VERSION, segment)?;
-        if zero != [0, 0] {
+        if version < 3 && number != [0, 0] {
             return Err(LogError::corrupted(
                 segment,
                 10,
@@ -78,33 +91,58 @@ impl SegmentHeader {
         }
         Ok(Self {
             version,
+            number: u16::from_le_bytes(number),
             day: UtcDay::from_unix_days(u32::from_le_bytes(day)),
             log_id: LogId(log_id),
-            salt,
+            id,
         })
     }
 
-    /// `HKDF(key-encryption key, salt, "truyvet log segment v1" || log id || day, 32)`: fresh for
-    /// every segment, because the salt is, so that chunk numbers may begin at zero in each.
-    pub(crate) fn segment_key(&self, kek: &Secret<32>) -> Result<AeadKey, LogError> {
+    /// `SealBase(reading key, "truyvet log segment v3", header, root)`.
+    pub(crate) fn seal_root(
+        &self,
+        reading: &[u8; 32],
+        root: &Secret<32>,
+    ) -> Result<Vec<u8>, LogError> {
+        let sealed = crypto::seal_to(reading, SEGMENT_INFO, &self.to_bytes(), root.expose());
+        let (encapsulated, sealed) = sealed.map_err(|_| LogError::Crypto)?;
+        Ok([&encapsulated[..], &sealed].concat())
+    }
+
+    /// The root in what [`seal_root`](Self::seal_root) gave; `None` if it does not open.
+    pub(crate) fn open_root(&self, private: &Secret<32>, sealed: &[u8]) -> Option<Secret<32>> {
+        let (encapsulated, sealed) = sealed.split_first_chunk()?;
+        let aad = self.to_bytes();
+        let root = crypto::open_sealed(private, encapsulated, SEGMENT_INFO, &aad, sealed).ok()?;
+        Some(Secret::new(root.as_slice().try_into().ok()?))
+    }
+
+    /// Of versions 1 and 2: `HKDF(key-encryption key, segment id, "truyvet log segment v1" || log id || day, 32)`.
+    pub(crate) fn legacy_key(&self, kek: &Secret<32>) -> Result<AeadKey, LogError> {
         let day = self.day.unix_days().to_le_bytes();
         let info: [&[u8]; 3] = [b"truyvet log segment v1", &self.log_id.0, &day];
-        derive(kek, &self.salt, &info)
+        derive(kek, &self.id, &info)
     }
 }
 
-/// The nonces of a chunk's header and of its body; the additional data of both is the segment's header.
-pub(crate) const fn chunk_nonces(chunk_index: u64) -> [u64; 2] {
-    [2 * chunk_index, 2 * chunk_index + 1]
-}
+const SEGMENT_INFO: &[u8] = b"truyvet log segment v3";
+
+/// What the key of a chunk and the secret of the next are made of: see [`crypto::step`].
+pub(crate) const CHUNK_INFO: &[u8] = b"truyvet log chunk v3";
 
 /// A small file that is sealed and replaced as a whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FileKind {
-    /// The log's identity; what tells a wrong key.
+    /// The log's identity, and to whom segments are sealed; what tells a wrong key.
     Meta,
     /// The device's own daily keys.
     OwnKeys,
+    /// Which segments there are, and how long.
+    Manifest,
+    /// The roots of segments whose own header is sealed to a reading key of before.
+    SegmentKeys,
+    /// A reading key, sealed to the one before.
+    ReadingKey,
 }
 
 impl FileKind {
@@ -112,6 +150,9 @@ impl FileKind {
         match self {
             Self::Meta => "log.meta",
             Self::OwnKeys => "own-keys.sealed",
+            Self::Manifest => "manifest.sealed",
+            Self::SegmentKeys => "segment-keys.sealed",
+            Self::ReadingKey => "reading-key.sealed",
         }
     }
 
@@ -119,11 +160,25 @@ impl FileKind {
         match self {
             Self::Meta => 1,
             Self::OwnKeys => 2,
+            Self::Manifest => 3,
+            Self::SegmentKeys => 4,
+            Self::ReadingKey => 5,
         }
     }
 
-    /// magic 8 | version 2 | kind 2 | salt 16 | sealed payload. `context` is what the payload is
-    /// bound to beside that: the log id, or nothing for the file that holds it.
+    /// magic 8 | version 2 | kind 2 | `tail` 16: a salt, or the log id.
+    fn header(self, tail: &[u8; 16]) -> Vec<u8> {
+        [
+            &FILE_MAGIC[..],
+            &FILE_VERSION.to_le_bytes(),
+            &self.number().to_le_bytes(),
+            tail,
+        ]
+        .concat()
+    }
+
+    /// header 28 | sealed payload, under the logging key. `context` is what the payload is bound to beside
+    /// that: the log id, or nothing for the file that holds it.
     pub(crate) fn seal(
         self,
         kek: &Secret<32>,
@@ -131,13 +186,7 @@ impl FileKind {
         context: &[u8],
         mut payload: Vec<u8>,
     ) -> Result<Vec<u8>, LogError> {
-        let mut bytes = [
-            &FILE_MAGIC[..],
-            &FILE_VERSION.to_le_bytes(),
-            &self.number().to_le_bytes(),
-            &salt,
-        ]
-        .concat();
+        let mut bytes = self.header(&salt);
         let aad = [&bytes, context].concat();
         self.key(kek, &salt)?
             .seal(0, &aad, &mut payload)
@@ -152,14 +201,56 @@ impl FileKind {
         kek: &Secret<32>,
         context: &[u8],
         bytes: &[u8],
-    ) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, LogError> {
-        let Some((header, sealed)) = bytes.split_first_chunk::<28>() else {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, LogError> {
+        let Parts {
+            header,
+            tail: salt,
+            sealed,
+        } = self.split(bytes)?;
+        let aad = [&header[..], context].concat();
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let opened = self.key(kek, &salt)?.open(0, &aad, &mut sealed);
+        Ok(opened.ok().map(|payload| Zeroizing::new(payload.to_vec())))
+    }
+
+    /// header 28, with the log id | encapsulated key 32 | sealed payload, to the reading key.
+    pub(crate) fn seal_to(
+        self,
+        reading: &[u8; 32],
+        log_id: LogId,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, LogError> {
+        let mut bytes = self.header(&log_id.0);
+        let sealed = crypto::seal_to(reading, FILE_INFO, &bytes, payload);
+        let (encapsulated, sealed) = sealed.map_err(|_| LogError::Crypto)?;
+        bytes.extend(encapsulated);
+        bytes.extend(sealed);
+        Ok(bytes)
+    }
+
+    /// The payload; `None` if it does not open with this key, or is another log's.
+    pub(crate) fn open_sealed(
+        self,
+        private: &Secret<32>,
+        log_id: LogId,
+        bytes: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, LogError> {
+        let parts = self.split(bytes)?;
+        let Some((encapsulated, sealed)) = parts.sealed.split_first_chunk() else {
+            return Err(LogError::corrupted(self.name(), 0, "the file is cut"));
+        };
+        let opened = crypto::open_sealed(private, encapsulated, FILE_INFO, parts.header, sealed);
+        Ok(opened.ok().filter(|_| parts.tail == log_id.0))
+    }
+
+    fn split(self, bytes: &[u8]) -> Result<Parts<'_>, LogError> {
+        let Some((header, sealed)) = bytes.split_first_chunk::<FILE_HEADER_BYTES>() else {
             return Err(LogError::corrupted(self.name(), 0, "the file is cut"));
         };
         let (magic, rest) = split::<8>(header);
         let (version, rest) = split::<2>(rest);
         let (kind, rest) = split::<2>(rest);
-        let (salt, _) = split::<16>(rest);
+        let (tail, _) = split::<16>(rest);
         check_prelude(magic, FILE_MAGIC, version, FILE_VERSION, self.name())?;
         if kind != self.number().to_le_bytes() {
             return Err(LogError::corrupted(
@@ -168,12 +259,11 @@ impl FileKind {
                 "it is another kind of file",
             ));
         }
-        let aad = [header, context].concat();
-        let mut sealed = zeroize::Zeroizing::new(sealed.to_vec());
-        let opened = self.key(kek, &salt)?.open(0, &aad, &mut sealed);
-        Ok(opened
-            .ok()
-            .map(|payload| zeroize::Zeroizing::new(payload.to_vec())))
+        Ok(Parts {
+            header,
+            tail,
+            sealed,
+        })
     }
 
     fn key(self, kek: &Secret<32>, salt: &[u8; 16]) -> Result<AeadKey, LogError> {
@@ -184,6 +274,16 @@ impl FileKind {
         )
     }
 }
+
+/// A sealed file, as far as it is in plain.
+struct Parts<'a> {
+    header: &'a [u8; FILE_HEADER_BYTES],
+    /// The header's end: a salt, or the log id.
+    tail: [u8; 16],
+    sealed: &'a [u8],
+}
+
+const FILE_INFO: &[u8] = b"truyvet log file v2";
 
 fn derive(kek: &Secret<32>, salt: &[u8; 16], info: &[&[u8]]) -> Result<AeadKey, LogError> {
     crypto::hkdf_sha256(kek.expose(), salt, info)
@@ -226,15 +326,16 @@ mod tests {
     use super::*;
 
     const HEADER: SegmentHeader = SegmentHeader {
-        version: 2,
+        version: 3,
+        number: 0x0607,
         day: UtcDay::from_unix_days(0x0002_0304),
         log_id: LogId([5; 16]),
-        salt: [6; 16],
+        id: [6; 16],
     };
 
     #[test]
     fn header_bytes_are_pinned() {
-        let mut expected = b"\x89TVS\r\n\x1A\n\x02\x00\x00\x00\x04\x03\x02\x00".to_vec();
+        let mut expected = b"\x89TVS\r\n\x1A\n\x03\x00\x07\x06\x04\x03\x02\x00".to_vec();
         expected.extend([5; 16]);
         expected.extend([6; 16]);
         assert_eq!(HEADER.to_bytes().to_vec(), expected);
@@ -254,13 +355,13 @@ mod tests {
 
     #[test]
     fn version_of_tomorrow() {
-        for version in [0_u8, 3] {
+        for version in [0_u8, 4] {
             let mut bytes = HEADER.to_bytes();
             bytes[8] = version;
             let error = SegmentHeader::from_bytes(&bytes, "s").unwrap_err();
             assert!(matches!(
                 error,
-                LogError::UnsupportedVersion { found, newest: 2, .. } if found == u16::from(version)
+                LogError::UnsupportedVersion { found, newest: 3, .. } if found == u16::from(version)
             ));
         }
     }

@@ -1,33 +1,94 @@
-//! Where the log's key comes from.
+//! Where the log's keys are kept.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
-use zeroize::Zeroizing;
+mod file;
+mod memory;
+mod private;
 
-use crate::entropy::{Entropy, EntropyError, SystemEntropy, random_secret};
+pub use file::KeyFile;
+pub use memory::MemoryKey;
+
+use crate::entropy::EntropyError;
 use crate::secret::Secret;
 
-/// Gives the key under which a log is sealed.
+/// Keeps the two keys under which a log is sealed.
 ///
-/// An app implements it on what its system keeps secrets in (Keystore, Keychain, TPM). In the box
-/// are [`KeyFile`] and [`MemoryKey`].
+/// An app implements it on what its system keeps secrets in (Keystore, Keychain, a keyring, a TPM).
+/// In the box are [`KeyFile`] and [`MemoryKey`], and with the feature `passphrase`
+/// `PassphraseFile`; `examples/keyring` is one on the system's keyring.
+///
+/// The log makes the keys itself and puts them here: at its first opening, and again each day when its
+/// oldest day is erased. A provider that forgets what was replaced is what makes that erasure real:
+/// all that was ever on the disk and all present keys then open nothing older. One provider
+/// is for one log alone, which calls [`replace`](Self::replace) while it holds its own lock; a second
+/// log on the same keys would lose them at the first one's next renewal.
 pub trait KeyProvider: Send + Sync {
-    /// The key-encryption key: the same 32 bytes every time.
+    /// The key kept for `purpose`; `None` if none has been put there yet.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when it cannot be had, for instance because the device is locked.
-    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError>;
+    /// [`KeyError`] when it cannot be had, for instance because the device is locked. `None` is
+    /// never the answer then: it has the log make a key anew.
+    fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError>;
+
+    /// Keeps `key` for `purpose` in place of the one before, durably and atomically (a power cut leaves
+    /// the old or the new, whole), and forgets the old one as well as the place allows.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when it cannot be kept. The old key is then there still or, if only the last step
+    /// failed, the new one; [`load`](Self::load) tells.
+    fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError>;
+
+    /// Forgets both, for a panic wipe. Fine if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when a key may still be there.
+    fn erase(&self) -> Result<(), KeyError>;
 }
 
-/// The log's key cannot be had.
+/// What a key is for.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum KeyPurpose {
+    /// Opens the small sealed files that the logging process needs: the device's own daily keys. It must
+    /// be available while the device is locked.
+    Logging,
+    /// The X25519 private key (RFC 7748) that alone opens what was heard. Needed only to read and to
+    /// renew; it may ask for an unlocked device, or its owner.
+    Reading,
+}
+
+macro_rules! provider_behind {
+    ($pointer:ident) => {
+        impl<T: KeyProvider + ?Sized> KeyProvider for $pointer<T> {
+            fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError> {
+                (**self).load(purpose)
+            }
+
+            fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError> {
+                (**self).replace(purpose, key)
+            }
+
+            fn erase(&self) -> Result<(), KeyError> {
+                (**self).erase()
+            }
+        }
+    };
+}
+
+provider_behind!(Arc);
+provider_behind!(Box);
+
+/// The log's keys cannot be had, or cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The key file cannot be read or made.
+    /// The key file cannot be read, made or written.
     #[error("the key file {} cannot be used: {source}", path.display())]
     Io {
         /// The file.
@@ -35,14 +96,24 @@ pub enum KeyError {
         /// What the system says.
         source: io::Error,
     },
-    /// The key file is not one.
-    #[error(
-        "{} is not a key file: expected \"truyvet-key-1\" and 64 hexadecimal digits",
-        path.display()
-    )]
+    /// The key file is not one, or it is damaged or cut.
+    #[error("{} is no whole key file: {what}; put back a copy of it if there is one", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// The key file was written by a newer version of this crate.
+    #[error(
+        "the key file {} has a format version newer than {newest}: update this program",
+        path.display()
+    )]
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The newest known.
+        newest: u16,
     },
     /// Others than its owner may read the key file.
     #[error(
@@ -58,266 +129,83 @@ pub enum KeyError {
     /// No random bytes for a new key.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// The provider cannot put a new key in the old one's place, so that nothing could be erased.
+    #[error(
+        "the keys cannot be replaced here: nothing could be erased; use a provider that can, for \
+         instance KeyFile"
+    )]
+    CannotReplace,
     /// The provider's own reason.
     #[error("the key is not available: {0}")]
     Unavailable(String),
 }
 
-/// A key in memory, lost with the process unless the app keeps it: for tests, and for apps that get
-/// the bytes from elsewhere.
-#[derive(Debug)]
-pub struct MemoryKey(Secret<32>);
-
-impl MemoryKey {
-    /// A provider of these bytes.
-    pub fn new(key: Secret<32>) -> Self {
-        Self(key)
-    }
-
-    /// A provider of a random key.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Entropy`].
-    pub fn random() -> Result<Self, KeyError> {
-        Ok(Self(random_secret(&mut SystemEntropy)?))
-    }
-}
-
-impl KeyProvider for MemoryKey {
-    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
-        Ok(self.0.duplicate())
-    }
-}
-
-/// A random key in a file that its owner alone may read.
-///
-/// For test harnesses and servers. It protects a log that is copied or backed up without it, and
-/// nothing from whoever can read both; a phone has better places.
-#[derive(Debug)]
-pub struct KeyFile {
-    path: PathBuf,
-}
-
-const PREFIX: &str = "truyvet-key-1 ";
-
-/// A key file is one line of this many bytes; no more than one beyond is ever read.
-const FILE_BYTES: u64 = 14 + 64 + 1;
-
-impl KeyFile {
-    /// The key in the file at `path`, which is made with a fresh key if it is not there.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] if the file cannot be read or made, is malformed, or (on Unix) can be read by
-    /// others.
-    pub fn open_or_create(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
-        let provider = Self { path: path.into() };
-        if !provider.path.exists() {
-            provider.create()?;
-        }
-        provider.key_encryption_key()?;
-        Ok(provider)
-    }
-
-    /// The key in the file at `path`, which must be there.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_or_create`](Self::open_or_create).
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, KeyError> {
-        let provider = Self { path: path.into() };
-        provider.key_encryption_key()?;
-        Ok(provider)
-    }
-
-    /// Makes the file with a fresh key, unless it is there.
-    ///
-    /// It is written whole under another name first: whoever opens it at the same time, or after a
-    /// crash, finds all of it or nothing.
-    fn create(&self) -> Result<(), KeyError> {
-        let mut tag = [0; 8];
-        SystemEntropy.fill(&mut tag)?;
-        let mut new = self.path.clone().into_os_string();
-        new.push(format!(".{}.new", HEXLOWER.encode(&tag)));
-        let new = PathBuf::from(new);
-        let made = self.write_key(&new).and_then(|()| {
-            // Unlike a rename, a link does not replace a key that another process has just made.
-            fs::hard_link(&new, &self.path).map_err(|e| self.io(e))
-        });
-        // Under its own name or not at all.
-        let _ = fs::remove_file(&new);
-        match made {
-            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                Ok(())
-            }
-            made => made.and_then(|()| self.sync_parent()),
-        }
-    }
-
-    fn write_key(&self, new: &Path) -> Result<(), KeyError> {
-        let mut key = Zeroizing::new([0; 32]);
-        SystemEntropy.fill(key.as_mut())?;
-        let mut line = Zeroizing::new([0; FILE_BYTES as usize]);
-        let (prefix, rest) = line.split_at_mut(PREFIX.len());
-        let (digits, end) = rest.split_at_mut(64);
-        prefix.copy_from_slice(PREFIX.as_bytes());
-        HEXLOWER.encode_mut(key.as_ref(), digits);
-        end.copy_from_slice(b"\n");
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(new).map_err(|e| self.io(e))?;
-        file.write_all(line.as_ref()).map_err(|e| self.io(e))?;
-        file.sync_all().map_err(|e| self.io(e))
-    }
-
-    /// Has the system put the file's name on the disk: a log must not outlive its key.
-    fn sync_parent(&self) -> Result<(), KeyError> {
-        #[cfg(unix)]
-        {
-            let parent = self.path.parent().filter(|parent| *parent != Path::new(""));
-            let parent = File::open(parent.unwrap_or(Path::new(".")));
-            parent
-                .and_then(|parent| parent.sync_all())
-                .map_err(|e| self.io(e))?;
-        }
-        Ok(())
-    }
-
-    fn io(&self, source: io::Error) -> KeyError {
-        KeyError::Io {
-            path: self.path.clone(),
+impl KeyError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
             source,
         }
     }
-}
 
-impl KeyProvider for KeyFile {
-    fn key_encryption_key(&self) -> Result<Secret<32>, KeyError> {
-        let file = File::open(&self.path).map_err(|e| self.io(e))?;
-        refuse_if_readable_by_others(&file, &self.path)?;
-        // Exactly the room needed: a growing buffer would leave copies of the key behind.
-        let mut line = Zeroizing::new(Vec::with_capacity(FILE_BYTES as usize + 1));
-        let read = file.take(FILE_BYTES + 1).read_to_end(&mut line);
-        read.map_err(|e| self.io(e))?;
-        parse_key(&line).ok_or_else(|| KeyError::Malformed {
-            path: self.path.clone(),
-        })
-    }
-}
-
-fn parse_key(line: &[u8]) -> Option<Secret<32>> {
-    let digits = line.strip_prefix(PREFIX.as_bytes())?;
-    let digits = digits.strip_suffix(b"\n").unwrap_or(digits);
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    HEXLOWER.decode_mut(digits, key.as_mut()).ok()?;
-    Some(Secret::new(*key))
-}
-
-#[cfg(unix)]
-fn refuse_if_readable_by_others(file: &File, path: &Path) -> Result<(), KeyError> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|source| KeyError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    match metadata.permissions().mode() & 0o777 {
-        mode if mode & 0o077 != 0 => Err(KeyError::ReadableByOthers {
+    fn malformed(path: &Path, what: &'static str) -> Self {
+        Self::Malformed {
             path: path.to_owned(),
-            mode,
-        }),
-        _ => Ok(()),
+            what,
+        }
     }
 }
 
-#[cfg(not(unix))]
-fn refuse_if_readable_by_others(_: &File, _: &Path) -> Result<(), KeyError> {
-    Ok(())
+/// What a provider keeps.
+#[derive(Debug, Default)]
+struct Keys {
+    logging: Option<Secret<32>>,
+    reading: Option<Secret<32>>,
+}
+
+impl Keys {
+    fn of(&self, purpose: KeyPurpose) -> Option<Secret<32>> {
+        let kept = match purpose {
+            KeyPurpose::Logging => &self.logging,
+            KeyPurpose::Reading => &self.reading,
+        };
+        kept.as_ref().map(Secret::duplicate)
+    }
+
+    fn set(&mut self, purpose: KeyPurpose, key: &Secret<32>) {
+        let kept = match purpose {
+            KeyPurpose::Logging => &mut self.logging,
+            KeyPurpose::Reading => &mut self.reading,
+        };
+        *kept = Some(key.duplicate());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
-    fn a_key_file_keeps_its_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("key");
-        let key = |provider: &KeyFile| *provider.key_encryption_key().unwrap().expose();
-        let made = KeyFile::open_or_create(&path).unwrap();
-        let again = KeyFile::open_or_create(&path).unwrap();
-        assert_eq!(key(&made), key(&again));
-        assert_ne!(key(&made), [0; 32]);
-        assert_eq!(key(&made), key(&KeyFile::open(&path).unwrap()));
+    fn a_provider_behind_a_pointer_is_the_provider() {
+        let provider: Arc<Box<dyn KeyProvider>> = Arc::new(Box::new(MemoryKey::empty()));
+        let same = Arc::clone(&provider);
+        same.replace(KeyPurpose::Reading, &Secret::new([1; 32]))
+            .unwrap();
+        let load = |purpose| provider.load(purpose).unwrap();
+        assert_eq!(load(KeyPurpose::Reading).unwrap().expose(), &[1; 32]);
+        assert!(load(KeyPurpose::Logging).is_none());
+        provider.erase().unwrap();
+        assert!(load(KeyPurpose::Reading).is_none());
     }
 
     #[test]
-    fn everybody_who_starts_at_once_gets_the_same_key() {
-        for _ in 0..20 {
-            let dir = tempfile::tempdir().unwrap();
-            let open = || {
-                let provider = KeyFile::open_or_create(dir.path().join("key")).unwrap();
-                *provider.key_encryption_key().unwrap().expose()
-            };
-            let keys: Vec<_> = std::thread::scope(|scope| {
-                let threads = [(); 4].map(|()| scope.spawn(open));
-                threads.map(|thread| thread.join().unwrap()).into()
-            });
-            assert!(keys.iter().all(|key| *key == keys[0]));
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        }
-    }
-
-    #[test]
-    fn key_file_absent() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = KeyFile::open(dir.path().join("key")).unwrap_err();
-        assert!(matches!(error, KeyError::Io { .. }), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn key_file_readable_by_others() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("key");
-        KeyFile::open_or_create(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = KeyFile::open(&path).unwrap_err();
-        assert!(matches!(
-            error,
-            KeyError::ReadableByOthers { mode: 0o640, .. }
-        ));
-    }
-
-    #[test]
-    fn key_file_malformed() {
-        let good = format!("{PREFIX}{}\n", "ab".repeat(32));
-        assert!(parse_key(good.as_bytes()).is_some());
-        assert!(parse_key(good.trim_end().as_bytes()).is_some());
-        for bad in [
-            String::new(),
-            PREFIX.to_owned(),
-            good[1..].to_owned(),
-            good.replace('a', "g"),
-            format!("{good}\n"),
-            format!("{PREFIX}{}\n", "ab".repeat(31)),
-        ] {
-            assert!(parse_key(bad.as_bytes()).is_none(), "{bad:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_parse_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = parse_key(&bytes);
-        }
+    fn messages_say_what_to_do() {
+        let path = PathBuf::from("the/key");
+        let message = |error: KeyError| error.to_string();
+        assert!(message(KeyError::malformed(&path, "it is cut")).contains("the/key"));
+        assert!(message(KeyError::CannotReplace).contains("KeyFile"));
+        let mode = 0o644;
+        let error = KeyError::ReadableByOthers { path, mode };
+        assert!(message(error).contains("(mode 644): run chmod 600"));
     }
 }

@@ -1,58 +1,84 @@
 //! The encounter log: what the device has heard, sealed, for fourteen days.
 //!
-//! A log is a directory. [`EncounterLog`] is its one writer, [`LogReader`] reads it, beside the
-//! writer if need be. `docs/log-format.md` has every byte, `docs/threat-model.md` what it protects
-//! from today and what not yet.
+//! [`EncounterLog`] is a log's one writer, [`LogReader`] reads it, beside the writer if need be. The writer
+//! holds no key that opens what it has written; the key that does is asked of the app's [`KeyProvider`] to
+//! read, and once a day to forget what is too old. `docs/log-format.md` has every byte,
+//! `docs/threat-model.md` what it protects from and what not.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-mod directory;
+mod erasure;
 mod error;
 mod format;
+mod home;
 mod keys;
+mod manifest;
+mod options;
 mod packing;
 mod reader;
+mod renewal;
 mod segment;
 mod storage;
 
+pub use erasure::{KeysRenewed, Purged, wipe};
 pub use error::{LogError, NotAppended};
-pub use keys::{KeyError, KeyFile, KeyProvider, MemoryKey};
+pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
+pub use options::{InvalidOptions, LogOptions};
 pub use reader::{LogReader, Sightings};
 pub use storage::{AppendFile, FileStorage, MemoryStorage, Storage, StoredFile};
 
 use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
-use crate::time::{Timestamp, UtcDay};
-use directory::LogDirectory;
-use format::{SEGMENT_VERSION, SegmentHeader};
-use segment::{SegmentName, SegmentWriter};
+use crate::time::{ClockReading, ClockRecord, Timestamp, UtcDay};
+use home::Home;
+use manifest::{Length, Manifest};
+use segment::SegmentWriter;
 
-/// Days kept beside today's: the time in which one patient can have infected another, as both
-/// protocols have it.
+/// Days kept beside today's, unless told otherwise: the time in which one patient can have infected another,
+/// as both protocols have it.
 pub const RETENTION_DAYS: u32 = 14;
 
-/// Segments of one day at most. Chosen: a device that restarts every half minute for a whole day.
-const SEGMENTS_PER_DAY_MAX: u32 = 10_000;
+/// Segments of one day at most. Chosen: a device that restarts every minute and a half for a whole day.
+const SEGMENTS_PER_DAY_MAX: u32 = 1_000;
+
+/// Segments of a log at most. Chosen: the manifest, which is written anew each hour, has 200 kB then.
+const SEGMENTS_MAX: usize = 8_192;
 
 /// Segments that are written to at a time: around midnight sightings of both days come mixed.
 const WRITERS_MAX: usize = 2;
 
+/// Batches after which the manifest is written anew, so that what was acknowledged before can be told from
+/// what a crash has left. Chosen: an hour of a batch a minute.
+const BATCHES_PER_MANIFEST: u32 = 64;
+
+/// How far the wall clock may part from the time that has passed before that is noted as a jump. Chosen: as
+/// the engine has it.
+const JUMP_MIN_MS: u128 = 5_000;
+
 /// The log's writer. Only one can have a log open.
 pub struct EncounterLog {
-    home: LogDirectory,
+    home: Home,
+    keys: Arc<dyn KeyProvider>,
+    options: LogOptions,
+    manifest: Manifest,
+    /// What the clocks said last.
+    clock: Option<ClockReading>,
+    /// Batches since the manifest was written.
+    unnoted: u32,
     /// The one used last stands last.
     writers: Vec<SegmentWriter>,
-    /// Held, not read: the lock ends when it is closed.
-    _lock: File,
+    /// Held, not read: the lock ends when it is dropped.
+    _lock: Box<dyn Any + Send + Sync>,
 }
 
 impl std::fmt::Debug for EncounterLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EncounterLog")
-            .field("directory", &self.home.path)
+            .field("directory", &self.home.storage.location())
             .finish_non_exhaustive()
     }
 }
@@ -63,31 +89,69 @@ impl EncounterLog {
     /// # Errors
     ///
     /// - [`LogError::InUse`] if another process writes to it.
-    /// - [`LogError::WrongKey`] if it was made with another key; nothing is changed.
+    /// - [`LogError::WrongKey`] if it was made with other keys; nothing is changed.
     /// - [`LogError::NotALog`] if the directory holds other things.
     /// - [`LogError::Key`], [`LogError::Io`], [`LogError::Corrupted`].
     pub fn open(
         directory: impl Into<PathBuf>,
-        keys: &(impl KeyProvider + ?Sized),
+        keys: impl KeyProvider + 'static,
     ) -> Result<Self, LogError> {
-        let directory = directory.into();
-        let kek = keys.key_encryption_key()?;
-        directory::make(&directory)?;
+        Self::open_on(FileStorage::new(directory), keys, LogOptions::default())
+    }
+
+    /// Opens the log in `storage`, or makes it there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        storage: impl Storage + 'static,
+        keys: impl KeyProvider + 'static,
+        options: LogOptions,
+    ) -> Result<Self, LogError> {
+        let (storage, keys): (Arc<dyn Storage>, Arc<dyn KeyProvider>) =
+            (Arc::new(storage), Arc::new(keys));
+        let failed = |doing, e| LogError::io(doing, storage.location(), e);
+        storage.prepare().map_err(|e| failed("prepare", e))?;
         // Looked at before the lock is taken, so that a refusal leaves nothing behind.
-        match LogDirectory::open(directory.clone(), kek.duplicate()) {
-            Err(LogError::NoLog { .. }) => directory::require_empty(&directory)?,
+        match Home::open(Arc::clone(&storage), &*keys) {
+            Err(LogError::NoLog { .. }) => Home::require_empty(&*storage)?,
             other => drop(other?),
         }
-        let lock = directory::lock(&directory)?;
-        let home = match LogDirectory::open(directory.clone(), kek.duplicate()) {
-            Err(LogError::NoLog { .. }) => LogDirectory::create(directory, kek)?,
+        let lock = storage.lock().map_err(|e| failed("lock", e))?;
+        let lock = lock.ok_or_else(|| LogError::InUse {
+            directory: storage.location().to_owned(),
+        })?;
+        let home = match Home::open(Arc::clone(&storage), &*keys) {
+            Err(LogError::NoLog { .. }) => Home::create(storage, &*keys)?,
+            Ok(mut home) if home.reading.is_none() => {
+                home.upgrade(&*keys, renewal::legacy_table)?;
+                home
+            }
             other => other?,
         };
+        home.settle()?;
         Ok(Self {
+            manifest: Manifest::adopt(&home)?,
             home,
+            keys,
+            options,
+            clock: None,
+            unnoted: 0,
             writers: Vec::new(),
             _lock: lock,
         })
+    }
+
+    /// What the clocks said when this log was last written to; `None` if nobody has told it.
+    pub fn last_clock(&self) -> Option<ClockReading> {
+        self.manifest.clock
+    }
+
+    /// Tells what the clocks say. Whatever is appended from here on is stored beside it, and beside a mark if
+    /// the wall clock has jumped.
+    pub fn observe(&mut self, reading: ClockReading) {
+        self.clock = Some(reading);
     }
 
     /// Appends `sightings` and returns once they are on the disk. Each goes to a segment of the UTC day
@@ -107,7 +171,10 @@ impl EncounterLog {
         }
         let mut failed: Option<NotAppended> = None;
         for (day, of_day) in days {
-            let Err(source) = self.append_to(day, |writer| writer.append(&of_day)) else {
+            let append = |writer: &mut SegmentWriter, home: &Home, clock| {
+                writer.append(home, clock, &of_day)
+            };
+            let Err(source) = self.append_to(day, append) else {
                 continue;
             };
             let failed = failed.get_or_insert(NotAppended {
@@ -128,7 +195,9 @@ impl EncounterLog {
     pub fn append_gaps(&mut self, gaps: &[ScanGap]) -> Result<(), LogError> {
         for of_day in gaps.chunk_by(|a, b| a.to.utc_day() == b.to.utc_day()) {
             if let Some(first) = of_day.first() {
-                self.append_to(first.to.utc_day(), |writer| writer.append_gaps(of_day))?;
+                self.append_to(first.to.utc_day(), |writer, home, clock| {
+                    writer.append_gaps(home, clock, of_day)
+                })?;
             }
         }
         Ok(())
@@ -137,7 +206,7 @@ impl EncounterLog {
     fn append_to(
         &mut self,
         day: UtcDay,
-        append: impl FnOnce(&mut SegmentWriter) -> Result<(), LogError>,
+        append: impl FnOnce(&mut SegmentWriter, &Home, Option<ClockRecord>) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
         // Taken out, and put back only when all is well: a segment whose write failed may end in a
         // cut chunk, and nothing may stand behind that.
@@ -146,12 +215,44 @@ impl EncounterLog {
             Some(index) => self.writers.remove(index),
             None => self.create_segment(day)?,
         };
-        append(&mut writer)?;
+        let clock = self
+            .clock
+            .and_then(|reading| to_note(reading, writer.clock));
+        append(&mut writer, &self.home, clock)?;
+        self.note(&writer);
         self.writers.push(writer);
         if self.writers.len() > WRITERS_MAX {
             self.writers.remove(0);
         }
+        self.unnoted += 1;
+        if self.unnoted >= BATCHES_PER_MANIFEST {
+            // What has been appended is on the disk, whatever comes of this; it is tried again after as many.
+            let _ = self.write_manifest();
+        }
         Ok(())
+    }
+
+    fn note(&mut self, writer: &SegmentWriter) {
+        let length = Length {
+            acknowledged: writer.acknowledged,
+            found: 0,
+        };
+        self.manifest.segments.insert(writer.name.clone(), length);
+    }
+
+    fn write_manifest(&mut self) -> Result<(), LogError> {
+        self.unnoted = 0;
+        self.manifest.clock = self.clock.or(self.manifest.clock);
+        self.manifest.write(&self.home)
+    }
+
+    fn create_segment(&mut self, day: UtcDay) -> Result<SegmentWriter, LogError> {
+        let name = self.manifest.next_name(day, &self.home.segment_names()?)?;
+        let writer = SegmentWriter::create(&self.home, name)?;
+        // Before anything is in it: what the manifest does not know is somebody else's.
+        self.note(&writer);
+        self.write_manifest()?;
+        Ok(writer)
     }
 
     /// The device's own daily keys as they were last saved.
@@ -198,57 +299,76 @@ impl EncounterLog {
         Ok(published)
     }
 
-    /// Deletes every segment of a day more than [`RETENTION_DAYS`] before `today`, and tells how
-    /// many. Own keys are the tracer's to drop: it saves those that are left.
+    /// A reader of this log, with the reading key that the provider gives for it.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`].
-    pub fn purge(&mut self, today: UtcDay) -> Result<usize, LogError> {
-        let oldest = today.saturating_sub(RETENTION_DAYS);
-        let mut deleted = 0;
-        for name in self.home.segment_names()? {
-            if name.day < oldest {
-                let path = self.home.path.join(name.to_string());
-                fs::remove_file(&path).map_err(|e| LogError::io("delete a segment", &path, e))?;
-                deleted += 1;
-            }
-        }
-        self.writers.retain(|writer| writer.day() >= oldest);
-        if deleted > 0 {
-            directory::sync(&self.home.path)?;
-        }
-        Ok(deleted)
+    /// [`LogError::Key`] if the device is locked, say; else as [`LogReader::open`].
+    pub fn reader(&self) -> Result<LogReader, LogError> {
+        LogReader::of(Arc::clone(&self.home.storage), &*self.keys)
     }
 
-    /// A reader of this log, under the key it was opened with.
-    pub fn reader(&self) -> LogReader {
-        LogReader::new(self.home.duplicate())
+    /// What opens readers of this log, also while the writer is elsewhere.
+    pub(crate) fn access(&self) -> LogAccess {
+        LogAccess {
+            storage: Arc::clone(&self.home.storage),
+            keys: Arc::clone(&self.keys),
+        }
     }
 
-    fn create_segment(&self, day: UtcDay) -> Result<SegmentWriter, LogError> {
-        let names = self.home.segment_names()?;
-        let last = names
-            .iter()
-            .filter(|name| name.day == day)
-            .map(|name| name.number)
-            .max();
-        let name = SegmentName {
-            day,
-            number: last.map_or(0, |last| last.saturating_add(1)),
-        };
-        if name.number >= SEGMENTS_PER_DAY_MAX {
-            return Err(LogError::TooManySegments { day });
-        }
-        let header = SegmentHeader {
-            version: SEGMENT_VERSION,
-            day,
-            log_id: self.home.log_id,
-            salt: directory::fresh_id()?,
-        };
-        let path = self.home.path.join(name.to_string());
-        let writer = SegmentWriter::create(path, header, &self.home.kek)?;
-        directory::sync(&self.home.path)?;
-        Ok(writer)
+    /// How long what is stored is kept, and how much of it.
+    pub fn options(&self) -> &LogOptions {
+        &self.options
     }
+}
+
+impl Drop for EncounterLog {
+    fn drop(&mut self) {
+        if self.unnoted > 0 {
+            // Without it what was appended since cannot be told from what a crash leaves; it is read all the same.
+            let _ = self.write_manifest();
+        }
+    }
+}
+
+/// Where a log is, and who has its keys.
+#[derive(Clone)]
+pub(crate) struct LogAccess {
+    storage: Arc<dyn Storage>,
+    keys: Arc<dyn KeyProvider>,
+}
+
+impl LogAccess {
+    pub(crate) fn reader(&self) -> Result<LogReader, LogError> {
+        LogReader::of(Arc::clone(&self.storage), &*self.keys)
+    }
+}
+
+impl std::fmt::Debug for LogAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogAccess").finish_non_exhaustive()
+    }
+}
+
+/// What is to be noted of the clocks in a segment in which `before` was noted last: that it begins, that the
+/// machine has been started anew, or that the wall clock has jumped.
+fn to_note(reading: ClockReading, before: Option<ClockRecord>) -> Option<ClockRecord> {
+    let jumped_from = match before.map(|before| before.reading) {
+        None => None,
+        Some(before) => match reading.ahead_ms(&before) {
+            Some(ahead) if ahead.unsigned_abs() < JUMP_MIN_MS => return None,
+            Some(ahead) => Some(unjumped(reading.wall, ahead)),
+            None if before.uptime.is_none() && reading.uptime.is_none() => return None,
+            None => None,
+        },
+    };
+    Some(ClockRecord {
+        reading,
+        jumped_from,
+    })
+}
+
+fn unjumped(wall: Timestamp, ahead_ms: i128) -> Timestamp {
+    let millis = i128::from(wall.unix_millis()) - ahead_ms;
+    Timestamp::from_unix_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }

@@ -2,9 +2,12 @@
 //! `docs/log-format.md` has every byte.
 //!
 //! The chunks of a segment are read in order, so that what stood in one is known in the next. Both sides
-//! forget an identifier once [`REMEMBERED_MAX`] others have come since; it is written out again then.
+//! forget an identifier once [`REMEMBERED_MAX`] others have come since; it is written out again then. The
+//! writing side forgets it earlier, once it has not been heard for [`FORGOTTEN_AFTER`]: what the process
+//! holds is what is near now, and not the day.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::protocol::{EphemeralId, ProtocolKind};
 use crate::sighting::{Rssi, RssiSummary, Sighting, Source};
@@ -13,6 +16,10 @@ use crate::time::Timestamp;
 /// Identifiers remembered, on either side. Chosen: as many as the engine holds neighbours, and about
 /// 200 kB.
 const REMEMBERED_MAX: u64 = 4_096;
+
+/// Identifiers not heard for so long are forgotten by the writing side, and after twice as long at the latest.
+/// Chosen: none is advertised for longer than twenty minutes, and few come back after ten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// Bits of a record's first byte; its other bits are zero.
 const IS_NEW: u8 = 1 << 0;
@@ -38,22 +45,47 @@ pub(crate) struct Malformed;
 /// The writing side, of one segment.
 #[derive(Default)]
 pub(crate) struct Packer {
-    /// By the number under which each was written out last.
-    numbers: HashMap<Name, u64>,
-    written: VecDeque<Name>,
+    /// By the number under which each was written out last: those heard lately, and those of before that
+    /// have not been heard since.
+    lately: HashMap<Name, u64>,
+    before: HashMap<Name, u64>,
+    /// When `lately` began, once it has.
+    since: Option<Timestamp>,
     count: u64,
 }
 
 impl Packer {
-    /// `sightings` as bytes, to be read after all that was packed before.
-    pub(crate) fn pack(&mut self, sightings: &[Sighting]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        put_number(&mut bytes, sightings.len() as u64);
+    /// Adds `sightings` to `bytes`, to be read after all that was packed before.
+    pub(crate) fn pack(&mut self, sightings: &[Sighting], bytes: &mut Vec<u8>) {
+        put_number(bytes, sightings.len() as u64);
         let mut before = 0;
         for sighting in sightings {
-            self.put(&mut bytes, sighting, &mut before);
+            self.forget(sighting.first);
+            self.put(bytes, sighting, &mut before);
         }
-        bytes
+    }
+
+    /// Forgets what has not been heard for long, or is too much. A clock that goes back forgets, too.
+    fn forget(&mut self, now: Timestamp) {
+        let aged = |since| now < since || now.since(since) >= FORGOTTEN_AFTER;
+        if self.since.is_none_or(aged) || self.lately.len() as u64 >= REMEMBERED_MAX / 2 {
+            self.before = std::mem::take(&mut self.lately);
+            self.since = Some(now);
+        }
+    }
+
+    /// How many have been written out since this one was, if it is remembered on both sides.
+    fn back(&mut self, name: &Name) -> Option<u64> {
+        let number = match self.lately.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = self.before.remove(name)?;
+                self.lately.insert(*name, number);
+                number
+            }
+        };
+        let back = self.count - number - 1;
+        (back < REMEMBERED_MAX).then_some(back)
     }
 
     fn put(&mut self, bytes: &mut Vec<u8>, sighting: &Sighting, before: &mut u64) {
@@ -62,19 +94,19 @@ impl Packer {
             id: sighting.id,
             metadata: sighting.metadata,
         };
-        let known = self.numbers.get(&name).map(|number| self.count - number);
         let source = source_number(sighting.source) << SOURCE_SHIFT;
         let strengths = flag(HAS_STRENGTHS, sighting.rssi.is_some());
-        match known {
+        match self.back(&name) {
             Some(back) => {
                 bytes.push(source | strengths);
-                put_number(bytes, back - 1);
+                put_number(bytes, back);
             }
             None => {
                 bytes.push(IS_NEW | source | strengths | name.flags());
                 bytes.extend(name.id.as_bytes());
                 bytes.extend(name.metadata.into_iter().flatten());
-                self.remember(name);
+                self.lately.insert(name, self.count);
+                self.count += 1;
             }
         }
         let first = sighting.first.unix_millis();
@@ -84,17 +116,6 @@ impl Packer {
         put_number(bytes, sighting.frames.into());
         if let Some(RssiSummary { min, mean, max }) = sighting.rssi {
             bytes.extend([min, mean, max].map(|rssi| rssi.dbm().cast_unsigned()));
-        }
-    }
-
-    fn remember(&mut self, name: Name) {
-        self.numbers.insert(name, self.count);
-        self.written.push_back(name);
-        self.count += 1;
-        if self.count > REMEMBERED_MAX
-            && let Some(forgotten) = self.written.pop_front()
-        {
-            self.numbers.remove(&forgotten);
         }
     }
 }
@@ -159,7 +180,8 @@ impl Unpacker {
             return Err(Malformed);
         }
         let back = usize::try_from(back).map_err(|_| Malformed)?;
-        let known = self.written.iter().rev().nth(back);
+        let last = self.written.len().checked_sub(1).ok_or(Malformed)?;
+        let known = last.checked_sub(back).and_then(|it| self.written.get(it));
         known.copied().ok_or(Malformed)
     }
 
@@ -309,6 +331,12 @@ mod tests {
         id.into()
     }
 
+    fn pack(packer: &mut Packer, sightings: &[Sighting]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        packer.pack(sightings, &mut bytes);
+        bytes
+    }
+
     fn unpack(bytes: &[u8]) -> Result<Vec<Sighting>, Malformed> {
         Unpacker::default().unpack(bytes, 1_024)
     }
@@ -325,47 +353,81 @@ mod tests {
         // The last identifier again, 100 ms before.
         expected.extend([0b0000_1000, 0, 0xC7, 0x01]);
         expected.extend([0x98, 0xD3, 0x03, 100, 0xB0, 0xBA, 0xC4]);
-        assert_eq!(packer.pack(&two), expected);
+        assert_eq!(pack(&mut packer, &two), expected);
         assert_eq!(unpack(&expected).unwrap(), two);
         // What was written out in one chunk is known in the next.
-        assert_eq!(packer.pack(&two[1..]).len(), 1 + 2 + 2 + 3 + 1 + 3);
+        assert_eq!(pack(&mut packer, &two[1..]).len(), 1 + 2 + 2 + 3 + 1 + 3);
+    }
+
+    /// What one sighting takes.
+    fn through(both: &mut (Packer, Unpacker), number: u64, at_s: u64) -> usize {
+        let one = [sighting(numbered(number), at_s * 1_000)];
+        let bytes = pack(&mut both.0, &one);
+        assert_eq!(both.1.unpack(&bytes, 1).unwrap(), one);
+        bytes.len()
     }
 
     #[test]
-    fn an_identifier_of_long_ago_is_written_out_again() {
-        let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
-        let mut through = |number: u64| {
-            let one = [sighting(numbered(number), 5)];
-            let bytes = packer.pack(&one);
-            assert_eq!(unpacker.unpack(&bytes, 1).unwrap(), one);
-            bytes.len()
-        };
-        let new = through(0);
-        for number in 1..REMEMBERED_MAX {
-            through(number);
+    fn an_identifier_of_many_others_ago_is_written_out_again() {
+        let mut both = Default::default();
+        let new = through(&mut both, 0, 1);
+        for number in 1..REMEMBERED_MAX / 2 {
+            through(&mut both, number, 1);
         }
-        assert!(through(0) < new);
-        through(REMEMBERED_MAX);
-        assert_eq!(through(0), new);
-        assert!(through(2) < new);
+        // It has been heard lately again, and is known in the first place of the reader's.
+        for number in REMEMBERED_MAX / 2..REMEMBERED_MAX {
+            assert!(through(&mut both, 0, 1) < new);
+            through(&mut both, number, 1);
+        }
+        assert!(through(&mut both, 0, 1) < new);
+        through(&mut both, REMEMBERED_MAX, 1);
+        assert_eq!(through(&mut both, 0, 1), new);
+    }
+
+    #[test]
+    fn the_writing_side_forgets_whom_it_has_not_heard_for_long() {
+        let mut both = Default::default();
+        let new = through(&mut both, 0, 0);
+        through(&mut both, 1, 0);
+        for at_s in (0..3_600).step_by(60) {
+            assert!(through(&mut both, 0, at_s) < new);
+        }
+        let Packer { lately, before, .. } = &both.0;
+        assert_eq!((lately.len(), before.len()), (1, 1));
+        let of_one = |names: &HashMap<Name, u64>| names.keys().all(|name| name.id == numbered(0));
+        assert!(of_one(lately) && of_one(before));
+        assert_eq!(through(&mut both, 1, 3_600), new);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_no_reason_to_remember() {
+        let mut both = Default::default();
+        let new = through(&mut both, 0, 5_000);
+        through(&mut both, 1, 4_000);
+        assert!(through(&mut both, 0, 3_000) < new);
+        through(&mut both, 2, 2_000);
+        through(&mut both, 2, 1_000);
+        assert!(both.0.lately.len() + both.0.before.len() <= 2);
     }
 
     #[test]
     fn the_memory_of_both_sides_is_bounded() {
         let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
         for number in 0..3 * REMEMBERED_MAX {
-            let bytes = packer.pack(&[sighting(numbered(number), 5)]);
+            let bytes = pack(&mut packer, &[sighting(numbered(number), 5)]);
             unpacker.unpack(&bytes, 1).unwrap();
         }
         let limit = usize::try_from(REMEMBERED_MAX).unwrap();
-        assert_eq!(packer.numbers.len(), limit);
-        assert_eq!(packer.written.len(), limit);
+        assert!(packer.lately.len() + packer.before.len() <= limit);
         assert_eq!(unpacker.written.len(), limit);
     }
 
     #[test]
     fn any_cut_is_malformed() {
-        let bytes = Packer::default().pack(&[sighting([9; 16], 1_000), sighting([8; 16], 900)]);
+        let bytes = pack(
+            &mut Packer::default(),
+            &[sighting([9; 16], 1_000), sighting([8; 16], 900)],
+        );
         for end in 0..bytes.len() {
             assert_eq!(unpack(&bytes[..end]), Err(Malformed), "cut at {end}");
         }
@@ -374,7 +436,10 @@ mod tests {
 
     #[test]
     fn more_than_there_may_be() {
-        let bytes = Packer::default().pack(&[sighting([9; 16], 1_000), sighting([8; 16], 900)]);
+        let bytes = pack(
+            &mut Packer::default(),
+            &[sighting([9; 16], 1_000), sighting([8; 16], 900)],
+        );
         assert_eq!(Unpacker::default().unpack(&bytes, 1), Err(Malformed));
         assert_eq!(unpack(&[0xFF; 12]), Err(Malformed));
     }
@@ -382,8 +447,8 @@ mod tests {
     #[test]
     fn an_identifier_that_was_not_written_out() {
         let mut packer = Packer::default();
-        packer.pack(&[sighting([9; 16], 1_000)]);
-        let second = packer.pack(&[sighting([9; 16], 1_000)]);
+        pack(&mut packer, &[sighting([9; 16], 1_000)]);
+        let second = pack(&mut packer, &[sighting([9; 16], 1_000)]);
         assert_eq!(unpack(&second), Err(Malformed));
     }
 
@@ -432,7 +497,7 @@ mod tests {
         ) {
             let (mut packer, mut unpacker) = (Packer::default(), Unpacker::default());
             for chunk in chunks {
-                let bytes = packer.pack(&chunk);
+                let bytes = pack(&mut packer, &chunk);
                 prop_assert_eq!(unpacker.unpack(&bytes, 40), Ok(chunk));
             }
         }

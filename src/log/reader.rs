@@ -2,23 +2,30 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::directory::LogDirectory;
+use super::home::Home;
+use super::manifest::{Length, Manifest};
+use super::renewal::Reading;
 use super::segment::{ChunkRead, SegmentName, SegmentReader};
-use super::{KeyProvider, LogError};
+use super::{FileStorage, KeyProvider, LogError, Storage};
 use crate::protocol::OwnKey;
 use crate::sighting::{ScanGap, Sighting};
+use crate::time::{ClockRecord, UtcDay};
 
 /// Reads a log. It takes no lock and changes nothing; what a writer appends after a segment was
 /// opened is not seen.
+///
+/// It holds the key that opens what was heard: drop it when it is not needed any more.
 pub struct LogReader {
-    home: LogDirectory,
+    home: Home,
+    reading: Reading,
 }
 
 impl std::fmt::Debug for LogReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LogReader")
-            .field("directory", &self.home.path)
+            .field("directory", &self.home.storage.location())
             .finish_non_exhaustive()
     }
 }
@@ -34,27 +41,55 @@ impl LogReader {
         directory: impl Into<PathBuf>,
         keys: &(impl KeyProvider + ?Sized),
     ) -> Result<Self, LogError> {
-        let home = LogDirectory::open(directory.into(), keys.key_encryption_key()?)?;
-        Ok(Self { home })
+        Self::open_on(FileStorage::new(directory), keys)
     }
 
-    /// Another reader of the same log.
-    pub(crate) fn duplicate(&self) -> Self {
-        Self::new(self.home.duplicate())
+    /// Opens the log in `storage` to read it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        storage: impl Storage + 'static,
+        keys: &(impl KeyProvider + ?Sized),
+    ) -> Result<Self, LogError> {
+        Self::of(Arc::new(storage), keys)
     }
 
-    pub(super) fn new(home: LogDirectory) -> Self {
-        Self { home }
+    pub(super) fn of(
+        storage: Arc<dyn Storage>,
+        keys: &(impl KeyProvider + ?Sized),
+    ) -> Result<Self, LogError> {
+        let once = || {
+            let home = Home::open(Arc::clone(&storage), keys)?;
+            let reading = Reading::load(&home, keys)?;
+            Ok(Self { home, reading })
+        };
+        match once() {
+            // The writer may have renewed the keys just now.
+            Err(LogError::WrongKey { .. }) => once(),
+            opened => opened,
+        }
     }
 
     /// All sightings, day by day, with one chunk in memory at a time.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] if the directory cannot be listed.
+    /// [`LogError::Io`] if the files cannot be listed, [`LogError::Corrupted`] if it cannot be known which
+    /// there must be.
     pub fn sightings(&self) -> Result<Sightings<'_>, LogError> {
-        let chunks = self.chunks()?;
+        self.sightings_of(UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX))
+    }
+
+    /// The sightings of the days from `first` to `last`; a sighting is its first frame's day's.
+    ///
+    /// # Errors
+    ///
+    /// As [`sightings`](Self::sightings).
+    pub fn sightings_of(&self, first: UtcDay, last: UtcDay) -> Result<Sightings<'_>, LogError> {
         let chunk = Vec::new().into_iter();
+        let chunks = self.chunks(first, last)?;
         Ok(Sightings { chunks, chunk })
     }
 
@@ -67,19 +102,60 @@ impl LogReader {
     /// [`sightings`](Self::sightings) can tell more.
     pub fn gaps(&self) -> Result<Vec<ScanGap>, LogError> {
         let mut gaps = Vec::new();
-        let mut chunks = self.chunks()?;
-        while let Some(chunk) = chunks.next()? {
+        self.each_chunk(|chunk| {
             if let ChunkRead::Gaps(of_chunk) = chunk {
                 gaps.extend(of_chunk);
             }
-        }
+        })?;
         Ok(gaps)
     }
 
-    fn chunks(&self) -> Result<Chunks<'_>, LogError> {
+    /// What the clocks said: at the beginning of each segment, and whenever the wall clock had jumped.
+    ///
+    /// # Errors
+    ///
+    /// As [`gaps`](Self::gaps).
+    pub fn clock_records(&self) -> Result<Vec<ClockRecord>, LogError> {
+        let mut records = Vec::new();
+        self.each_chunk(|chunk| {
+            if let ChunkRead::Clock(record) = chunk {
+                records.push(record);
+            }
+        })?;
+        Ok(records)
+    }
+
+    fn each_chunk(&self, mut take: impl FnMut(ChunkRead)) -> Result<(), LogError> {
+        let mut chunks =
+            self.chunks(UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX))?;
+        while let Some(chunk) = chunks.next()? {
+            take(chunk);
+        }
+        Ok(())
+    }
+
+    pub(super) fn chunks(&self, first: UtcDay, last: UtcDay) -> Result<Chunks<'_>, LogError> {
+        let there = self.home.segment_names()?;
+        // Read afterwards: it has every segment that was there before.
+        let manifest = Manifest::read(&self.home)?;
+        let mut segments: Vec<(SegmentName, Option<Length>)> = Vec::new();
+        if let Some(manifest) = &manifest {
+            let known = manifest.segments.iter();
+            segments.extend(known.map(|(name, length)| (name.clone(), Some(*length))));
+        }
+        for name in there {
+            match &manifest {
+                Some(manifest) if manifest.segments.contains_key(&name) => {}
+                Some(_) => segments.push((name, None)),
+                // Of a log that has never had one: as if nothing had been noted of any.
+                None => segments.push((name, Some(Length::default()))),
+            }
+        }
+        segments.retain(|(name, _)| (first..=last).contains(&name.day));
+        segments.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Chunks {
             reader: self,
-            names: self.home.segment_names()?.into_iter(),
+            segments: segments.into_iter(),
             segment: None,
             torn_bytes: 0,
         })
@@ -93,33 +169,31 @@ impl LogReader {
     pub fn own_keys(&self) -> Result<Vec<OwnKey>, LogError> {
         self.home.read_own_keys()
     }
+
+    /// Whether the log still wants the segment.
+    fn is_wanted(&self, name: &SegmentName) -> Result<bool, LogError> {
+        let manifest = Manifest::read(&self.home)?;
+        Ok(manifest.is_some_and(|it| it.segments.contains_key(name)))
+    }
 }
 
 /// The chunks of a log's segments, one after the other.
-struct Chunks<'a> {
+pub(super) struct Chunks<'a> {
     reader: &'a LogReader,
-    names: std::vec::IntoIter<SegmentName>,
-    segment: Option<SegmentReader>,
-    torn_bytes: u64,
+    segments: std::vec::IntoIter<(SegmentName, Option<Length>)>,
+    segment: Option<SegmentReader<'a>>,
+    pub(super) torn_bytes: u64,
 }
 
 impl Chunks<'_> {
     /// The next chunk. An error ends the segment it stands in.
-    fn next(&mut self) -> Result<Option<ChunkRead>, LogError> {
+    pub(super) fn next(&mut self) -> Result<Option<ChunkRead>, LogError> {
         loop {
             let Some(mut segment) = self.segment.take() else {
-                let Some(name) = self.names.next() else {
+                let Some((name, length)) = self.segments.next() else {
                     return Ok(None);
                 };
-                self.segment = match SegmentReader::open(&self.reader.home, &name) {
-                    // The writer's retention may delete a segment while we read.
-                    Err(LogError::Io { source, .. })
-                        if source.kind() == io::ErrorKind::NotFound =>
-                    {
-                        None
-                    }
-                    other => Some(other?),
-                };
+                self.segment = self.open(&name, length)?;
                 continue;
             };
             match segment.read_chunk()? {
@@ -129,6 +203,26 @@ impl Chunks<'_> {
                     return Ok(Some(chunk));
                 }
             }
+        }
+    }
+}
+
+impl<'a> Chunks<'a> {
+    fn open(
+        &self,
+        name: &SegmentName,
+        length: Option<Length>,
+    ) -> Result<Option<SegmentReader<'a>>, LogError> {
+        let reader = self.reader;
+        match SegmentReader::open(&reader.home, &reader.reading, name, length) {
+            Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                // The writer's retention may delete a segment while we read.
+                match length.is_some() && reader.is_wanted(name)? {
+                    true => Err(LogError::corrupted(&name.to_string(), 0, "it is missing")),
+                    false => Ok(None),
+                }
+            }
+            opened => opened.map(Some),
         }
     }
 }
@@ -144,8 +238,7 @@ pub struct Sightings<'a> {
 
 impl Sightings<'_> {
     /// Bytes passed over so far at the ends of segments because they are of no whole chunk: a write
-    /// that was cut by a crash, or is under way, and of which nothing was acknowledged; or damage to a
-    /// segment's last chunk, which cannot be told from it.
+    /// that was cut by a crash, or is under way, and of which nothing was acknowledged.
     pub fn torn_bytes(&self) -> u64 {
         self.chunks.torn_bytes
     }

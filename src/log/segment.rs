@@ -1,20 +1,24 @@
 //! Segments: files of sealed chunks, each of one UTC day and one writer's lifetime.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufReader, Read, Write};
-use std::path::PathBuf;
+use zeroize::Zeroizing;
 
-use super::LogError;
-use super::directory::LogDirectory;
 use super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, chunk_nonces,
+    CHUNK_HEADER_BYTES, CHUNK_INFO, PRELUDE_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
+    SegmentHeader,
 };
-use super::packing::{Packer, Unpacker};
+use super::home::{Home, fresh_id, fresh_key};
+use super::packing::Packer;
+use super::{AppendFile, LogError};
 use crate::codec;
-use crate::crypto::{AeadKey, TAG_BYTES};
+use crate::crypto::{self, AeadKey, TAG_BYTES};
 use crate::secret::Secret;
 use crate::sighting::{ScanGap, Sighting};
-use crate::time::UtcDay;
+use crate::time::{ClockRecord, UtcDay};
+
+pub(super) mod legacy;
+mod reader;
+
+pub(crate) use reader::{ChunkRead, SegmentReader};
 
 /// Sightings in a chunk at most: 1,024 of them are 12 kB as a rule, and 42 at worst.
 const CHUNK_SIGHTINGS_MAX: usize = 1_024;
@@ -22,14 +26,7 @@ const CHUNK_SIGHTINGS_MAX: usize = 1_024;
 /// What a chunk holds: its first byte.
 const SIGHTINGS: u8 = 0;
 const GAPS: u8 = 1;
-
-/// In version 1 the top byte of a chunk's count, little-endian, and the bit of it that said so.
-const COUNT_TOP: usize = 7;
-const HOLDS_GAPS: u8 = 0x80;
-
-/// What one batch writes at most. Chosen: the tracer gives no more than 16,384 sightings at once,
-/// which are 0.9 MB; an app that gives more risks a false alarm after a power cut.
-const BATCH_BYTES_MAX: u64 = 1 << 22;
+const CLOCK: u8 = 2;
 
 /// A segment's file name: its day, and a number that no other segment of the day has.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -56,309 +53,179 @@ impl std::fmt::Display for SegmentName {
     }
 }
 
-/// Appends chunks to a segment that it has made.
+/// The secret of a segment's next chunk. Each step forgets how the chunks before were sealed.
+pub(super) struct Ratchet(Secret<32>);
+
+impl Ratchet {
+    /// The one of a segment's first chunk.
+    pub(super) fn from_root(root: Secret<32>) -> Self {
+        Self(root)
+    }
+
+    /// The key of the next chunk, once.
+    fn step(&mut self) -> Result<AeadKey, LogError> {
+        let [key, next] = crypto::step(&self.0, CHUNK_INFO).map_err(|_| LogError::Crypto)?;
+        self.0 = next;
+        AeadKey::new(&key).map_err(|_| LogError::Crypto)
+    }
+
+    #[cfg(test)]
+    pub(super) fn secret(&self) -> Secret<32> {
+        self.0.duplicate()
+    }
+}
+
+/// What a chunk is bound to beside its key: the segment's first bytes, and its own length.
+fn chunk_aad(prelude: &[u8; PRELUDE_BYTES], length: &[u8; CHUNK_HEADER_BYTES]) -> Vec<u8> {
+    [&prelude[..], length].concat()
+}
+
+/// Appends chunks to a segment that it has made. It holds nothing that opens what it has written.
 pub(crate) struct SegmentWriter {
-    file: File,
-    path: PathBuf,
-    header: SegmentHeader,
-    key: AeadKey,
+    file: Box<dyn AppendFile>,
+    pub(super) name: SegmentName,
+    prelude: [u8; PRELUDE_BYTES],
+    pub(super) ratchet: Ratchet,
     packer: Packer,
-    chunk_index: u64,
+    /// What the clocks said when they were last noted here.
+    pub(super) clock: Option<ClockRecord>,
     /// Bytes that are on the disk for certain.
-    acknowledged: u64,
+    pub(super) acknowledged: u64,
 }
 
 impl SegmentWriter {
-    /// Makes the segment. A salt that is fresh each time is what keeps nonces from repeating, so no
-    /// segment is ever opened for writing again.
-    pub(crate) fn create(
-        path: PathBuf,
-        header: SegmentHeader,
-        kek: &Secret<32>,
-    ) -> Result<Self, LogError> {
-        let key = header.segment_key(kek)?;
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options
-            .open(&path)
-            .map_err(|e| LogError::io("make a segment", &path, e))?;
-        if let Err(e) = file.write_all(&header.to_bytes()) {
-            // On a full disk each try would leave a file behind, until the day has no number left.
-            let _ = std::fs::remove_file(&path);
-            return Err(LogError::io("write to a segment", &path, e));
+    /// Makes the segment, and returns once it is on the disk. Its root is fresh each time, so no segment is
+    /// ever opened for writing again, and no key seals twice.
+    pub(super) fn create(home: &Home, name: SegmentName) -> Result<Self, LogError> {
+        let header = SegmentHeader {
+            version: SEGMENT_VERSION,
+            number: u16::try_from(name.number).map_err(|_| LogError::Crypto)?,
+            day: name.day,
+            log_id: home.log_id,
+            id: fresh_id()?,
+        };
+        let root = fresh_key()?;
+        let reading = home.reading.ok_or(LogError::Crypto)?;
+        let sealed_root = header.seal_root(&reading, &root)?;
+        let file_name = name.to_string();
+        let prelude = header.to_bytes();
+        let made = home.storage.create(&file_name).and_then(|mut file| {
+            file.append(&[&prelude[..], &sealed_root].concat())?;
+            file.sync()?;
+            home.storage.sync_directory()?;
+            Ok(file)
+        });
+        match made {
+            Ok(file) => Ok(Self {
+                file,
+                name,
+                prelude,
+                ratchet: Ratchet::from_root(root),
+                packer: Packer::default(),
+                clock: None,
+                acknowledged: SEGMENT_HEADER_BYTES as u64,
+            }),
+            Err(e) => {
+                // On a full disk each try would leave a file behind, until the day has no number left.
+                let _ = home.remove(&file_name);
+                Err(home.io("make", &file_name, e))
+            }
         }
-        Ok(Self {
-            file,
-            path,
-            header,
-            key,
-            packer: Packer::default(),
-            chunk_index: 0,
-            acknowledged: SEGMENT_HEADER_BYTES as u64,
-        })
     }
 
-    pub(crate) fn day(&self) -> UtcDay {
-        self.header.day
+    pub(super) fn day(&self) -> UtcDay {
+        self.name.day
     }
 
-    /// Appends `sightings` and returns once the system says that they are on the disk.
+    /// Appends `sightings`, after `clock` if that is to be noted, and returns once the system says that all
+    /// is on the disk.
     ///
     /// After an error nothing may be appended to this segment: its last chunk may be cut.
-    pub(crate) fn append(&mut self, sightings: &[Sighting]) -> Result<(), LogError> {
-        let mut bytes = Vec::new();
+    pub(super) fn append(
+        &mut self,
+        home: &Home,
+        clock: Option<ClockRecord>,
+        sightings: &[Sighting],
+    ) -> Result<(), LogError> {
+        let mut bytes = self.sealed_clock(clock)?;
         for chunk in sightings.chunks(CHUNK_SIGHTINGS_MAX) {
-            let packed = self.packer.pack(chunk);
-            self.seal_chunk([&[SIGHTINGS], &*packed].concat(), &mut bytes)?;
+            let mut body = vec![SIGHTINGS];
+            self.packer.pack(chunk, &mut body);
+            self.seal_chunk(body, &mut bytes)?;
         }
-        self.write(&bytes)
+        self.write(home, &bytes)
     }
 
     /// Appends `gaps` as [`append`](Self::append) does sightings.
-    pub(crate) fn append_gaps(&mut self, gaps: &[ScanGap]) -> Result<(), LogError> {
-        let mut bytes = Vec::new();
+    pub(super) fn append_gaps(
+        &mut self,
+        home: &Home,
+        clock: Option<ClockRecord>,
+        gaps: &[ScanGap],
+    ) -> Result<(), LogError> {
+        let mut bytes = self.sealed_clock(clock)?;
         for chunk in gaps.chunks(CHUNK_SIGHTINGS_MAX) {
-            let encoded = codec::encode(&chunk).map_err(|_| LogError::Crypto)?;
-            self.seal_chunk([&[GAPS], &*encoded].concat(), &mut bytes)?;
+            let encoded = codec::encode_into(vec![GAPS], &chunk).map_err(|_| LogError::Crypto)?;
+            self.seal_chunk(encoded, &mut bytes)?;
         }
-        self.write(&bytes)
+        self.write(home, &bytes)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let written = self
-            .file
-            .write_all(bytes)
-            .and_then(|()| self.file.sync_data());
+    fn sealed_clock(&mut self, clock: Option<ClockRecord>) -> Result<Vec<u8>, LogError> {
+        let mut bytes = Vec::new();
+        if let Some(record) = clock {
+            let encoded = codec::encode_into(vec![CLOCK], &record).map_err(|_| LogError::Crypto)?;
+            self.seal_chunk(encoded, &mut bytes)?;
+            self.clock = Some(record);
+        }
+        Ok(bytes)
+    }
+
+    fn write(&mut self, home: &Home, bytes: &[u8]) -> Result<(), LogError> {
+        let written = self.file.append(bytes).and_then(|()| self.file.sync());
         match written {
             Ok(()) => {
                 self.acknowledged += bytes.len() as u64;
                 Ok(())
             }
             Err(e) => {
-                self.take_back();
-                Err(LogError::io("write to a segment", &self.path, e))
+                // It will be written again elsewhere, and on a full disk it would be in the way. Should
+                // that fail too, the reader finds a torn tail, or sightings twice.
+                let _ = self.file.truncate(self.acknowledged);
+                Err(home.io("write to", &self.name.to_string(), e))
             }
         }
     }
 
-    /// Takes back what was written of a batch that failed: it will be written again elsewhere, and on
-    /// a full disk it would be in the way.
-    fn take_back(&self) {
-        // Should that fail too, the reader finds a torn tail, or sightings twice.
-        let _ = match self.acknowledged > SEGMENT_HEADER_BYTES as u64 {
-            true => self.file.set_len(self.acknowledged),
-            false => std::fs::remove_file(&self.path),
-        };
-    }
-
     fn seal_chunk(&mut self, mut body: Vec<u8>, out: &mut Vec<u8>) -> Result<(), LogError> {
         let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
-        let mut header = len.to_le_bytes().to_vec();
-        let aad = self.header.to_bytes();
-        for (nonce, part) in chunk_nonces(self.chunk_index)
-            .into_iter()
-            .zip([&mut header, &mut body])
-        {
-            self.key
-                .seal(nonce, &aad, part)
-                .map_err(|_| LogError::Crypto)?;
-        }
-        self.chunk_index += 1;
-        out.append(&mut header);
+        let length = len.to_le_bytes();
+        let sealed = self
+            .ratchet
+            .step()?
+            .seal(0, &chunk_aad(&self.prelude, &length), &mut body);
+        sealed.map_err(|_| LogError::Crypto)?;
+        out.extend(length);
         out.append(&mut body);
         Ok(())
     }
 }
 
-/// Reads a segment chunk by chunk, one chunk in memory at a time.
-pub(crate) struct SegmentReader {
-    file: BufReader<File>,
-    path: PathBuf,
-    name: String,
-    /// Length of the file when it was opened; a writer may append beside us.
-    len: u64,
-    offset: u64,
-    header: [u8; SEGMENT_HEADER_BYTES],
-    version: u16,
-    unpacker: Unpacker,
-    key: Option<AeadKey>,
-    chunk_index: u64,
-}
-
-/// A step of reading a segment.
-pub(crate) enum ChunkRead {
-    Sightings(Vec<Sighting>),
-    Gaps(Vec<ScanGap>),
-    /// The end. `torn` bytes at it belong to no whole chunk: a write that a power cut or a full
-    /// disk ended early, or one that is under way.
-    End {
-        torn: u64,
-    },
-}
-
-impl SegmentReader {
-    pub(crate) fn open(home: &LogDirectory, name: &SegmentName) -> Result<Self, LogError> {
-        let (path, day) = (home.path.join(name.to_string()), name.day);
-        let name = name.to_string();
-        let file = File::open(&path).map_err(|e| LogError::io("open a segment", &path, e))?;
-        let metadata = file.metadata();
-        let len = metadata
-            .map_err(|e| LogError::io("open a segment", &path, e))?
-            .len();
-        let mut reader = Self {
-            file: BufReader::new(file),
-            path,
-            name,
-            len,
-            offset: 0,
-            header: [0; SEGMENT_HEADER_BYTES],
-            version: 0,
-            unpacker: Unpacker::default(),
-            key: None,
-            chunk_index: 0,
-        };
-        if len < SEGMENT_HEADER_BYTES as u64 {
-            return Ok(reader);
-        }
-        let mut header = [0; SEGMENT_HEADER_BYTES];
-        reader.read_exact(&mut header)?;
-        let parsed = match SegmentHeader::from_bytes(&header, &reader.name) {
-            Ok(parsed) => parsed,
-            // A file system may have written the length of a file before its bytes.
-            Err(_) if header == [0; SEGMENT_HEADER_BYTES] && reader.rest_is_zero()? => {
-                reader.offset = 0;
-                return Ok(reader);
-            }
-            Err(error) => return Err(error),
-        };
-        if parsed.log_id != home.log_id {
-            return Err(LogError::corrupted(
-                &reader.name,
-                16,
-                "it belongs to another log",
-            ));
-        }
-        if parsed.day != day {
-            return Err(LogError::corrupted(
-                &reader.name,
-                12,
-                "its day is not its name's",
-            ));
-        }
-        reader.key = Some(parsed.segment_key(&home.kek)?);
-        reader.header = header;
-        reader.version = parsed.version;
-        Ok(reader)
-    }
-
-    /// The next chunk's records.
-    ///
-    /// # Errors
-    ///
-    /// [`LogError::Corrupted`] for anything that does not open, unless it is the end of the file.
-    pub(crate) fn read_chunk(&mut self) -> Result<ChunkRead, LogError> {
-        let start = self.offset;
-        let torn = self.len - start;
-        let Some(key) = self.key.take() else {
-            return Ok(ChunkRead::End { torn });
-        };
-        if torn < CHUNK_HEADER_BYTES as u64 {
-            return Ok(ChunkRead::End { torn });
-        }
-        let [header_nonce, body_nonce] = chunk_nonces(self.chunk_index);
-        let mut header = [0; CHUNK_HEADER_BYTES];
-        self.read_exact(&mut header)?;
-        let zeros = header == [0; CHUNK_HEADER_BYTES];
-        let opened = key.open(header_nonce, &self.header, &mut header);
-        let Some(len) = opened.ok().and_then(|len| len.try_into().ok()) else {
-            // The bytes may never have reached the disk although the file's length did.
-            if self.offset == self.len || zeros && self.rest_is_zero()? {
-                return Ok(ChunkRead::End { torn });
-            }
-            return Err(self.corrupted(start, "a chunk's header does not open"));
-        };
-        let len = u32::from_le_bytes(len);
-        if !(TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize)) {
-            return Err(self.corrupted(start, "a chunk has an impossible length"));
-        }
-        if u64::from(len) > self.len - self.offset {
-            return Ok(ChunkRead::End { torn });
-        }
-        let mut body = zeroize::Zeroizing::new(vec![0; len as usize]);
-        self.read_exact(&mut body)?;
-        let Ok(plaintext) = key.open(body_nonce, &self.header, &mut body) else {
-            if self.offset == self.len {
-                return Ok(ChunkRead::End { torn });
-            }
-            return Err(self.corrupted(start, "a chunk does not open"));
-        };
-        let read = match self.version {
-            1 => records_of_version_1(plaintext),
-            _ => records(&mut self.unpacker, plaintext),
-        };
-        let chunk = read.ok_or_else(|| self.corrupted(start, "a record is malformed"))?;
-        self.chunk_index += 1;
-        self.key = Some(key);
-        Ok(chunk)
-    }
-
-    fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LogError> {
-        self.file
-            .read_exact(out)
-            .map_err(|e| LogError::io("read a segment", &self.path, e))?;
-        self.offset += out.len() as u64;
-        Ok(())
-    }
-
-    /// Whether nothing but zeros follows, and not more of them than one batch could have left.
-    fn rest_is_zero(&mut self) -> Result<bool, LogError> {
-        let rest = self.len - self.offset;
-        if rest > BATCH_BYTES_MAX {
-            return Ok(false);
-        }
-        let mut rest = (&mut self.file).take(rest);
-        let mut buffer = [0; 4096];
-        loop {
-            let read = rest.read(&mut buffer);
-            match read.map_err(|e| LogError::io("read a segment", &self.path, e))? {
-                0 => return Ok(true),
-                n if buffer.iter().take(n).any(|byte| *byte != 0) => return Ok(false),
-                _ => {}
-            }
-        }
-    }
-
-    fn corrupted(&self, offset: u64, what: &'static str) -> LogError {
-        LogError::corrupted(&self.name, offset, what)
-    }
-}
-
-/// `None` for what no writer writes.
-fn records(unpacker: &mut Unpacker, plaintext: &[u8]) -> Option<ChunkRead> {
+/// What a chunk's plaintext says, in versions from 2 on; `None` for what no writer writes.
+fn records(unpacker: &mut super::packing::Unpacker, plaintext: &[u8]) -> Option<ChunkRead> {
     match plaintext.split_first()? {
         (&SIGHTINGS, packed) => {
             let sightings = unpacker.unpack(packed, CHUNK_SIGHTINGS_MAX).ok()?;
             Some(ChunkRead::Sightings(sightings))
         }
         (&GAPS, encoded) => codec::decode(encoded).ok().map(ChunkRead::Gaps),
+        (&CLOCK, encoded) => codec::decode(encoded).ok().map(ChunkRead::Clock),
         _ => None,
     }
 }
 
-fn records_of_version_1(plaintext: &[u8]) -> Option<ChunkRead> {
-    match plaintext.get(COUNT_TOP) {
-        Some(count_top) if count_top & HOLDS_GAPS != 0 => {
-            let mut plaintext = plaintext.to_vec();
-            if let Some(count_top) = plaintext.get_mut(COUNT_TOP) {
-                *count_top &= !HOLDS_GAPS;
-            }
-            codec::decode(&plaintext).ok().map(ChunkRead::Gaps)
-        }
-        _ => codec::decode(plaintext).ok().map(ChunkRead::Sightings),
-    }
-}
+/// Room for a chunk's plaintext, wiped after use.
+type Body = Zeroizing<Vec<u8>>;
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ pub trait Storage: Send + Sync {
     /// # Errors
     ///
     /// The system's.
-    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send>>>;
+    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 
     /// The names of all files, in any order.
     ///
@@ -79,7 +79,7 @@ pub trait Storage: Send + Sync {
 }
 
 /// A file that grows.
-pub trait AppendFile: Send {
+pub trait AppendFile: Send + Sync {
     /// Writes `bytes` at the end.
     ///
     /// # Errors

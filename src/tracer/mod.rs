@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{Config, Engine, Event, Health, Schedule};
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::log::{EncounterLog, LogError, LogReader};
+use crate::log::{EncounterLog, LogAccess, LogError, LogReader};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Radio, RadioError};
 use crate::time::{Clock, SystemClock, UtcDay};
@@ -35,7 +35,7 @@ const EVENTS_MAX: usize = 1_024;
 pub struct Tracer {
     commands: mpsc::UnboundedSender<Command>,
     health: watch::Receiver<Health>,
-    reader: LogReader,
+    log: LogAccess,
     task: JoinHandle<Result<Health, TracerError>>,
 }
 
@@ -70,9 +70,15 @@ impl Tracer {
         health
     }
 
-    /// A reader of the log, to match what has been stored so far.
-    pub fn log_reader(&self) -> LogReader {
-        self.reader.duplicate()
+    /// A reader of the log, to match what has been stored so far. It holds the key that opens what was
+    /// heard, which the tracer does not: drop it when it is not needed any more.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Key`] if the log's key provider does not give it, because the device is locked, say; else
+    /// as [`LogReader::open`].
+    pub fn log_reader(&self) -> Result<LogReader, LogError> {
+        self.log.reader()
     }
 
     /// Gives out this device's own keys of the days from `first` to `last`, and never advertises
@@ -176,7 +182,7 @@ impl TracerBuilder {
     /// [`TracerError::Log`] if the own keys in the log cannot be read.
     pub async fn start(self) -> Result<Tracer, TracerError> {
         let own_keys = self.log.own_keys()?;
-        let reader = self.log.reader();
+        let log = self.log.access();
         let mut config = Config::new(self.advertise).schedule(self.schedule);
         for protocol in self.also_listen {
             config = config.also_listen(protocol);
@@ -198,7 +204,7 @@ impl TracerBuilder {
         Ok(Tracer {
             commands,
             health,
-            reader,
+            log,
             task: tokio::spawn(shell.run(command_receiver)),
         })
     }

@@ -27,7 +27,7 @@ fn print(what: &str, mut taken: Vec<Duration>) {
 async fn started() -> (Tracer, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let key = MemoryKey::new(Secret::new([3; 32]));
-    let log = EncounterLog::open(directory.path(), &key).unwrap();
+    let log = EncounterLog::open(directory.path(), key).unwrap();
     let radio = system(on("hci1")).await.unwrap();
     let builder = Tracer::builder(log, radio).also_listen(Protocol::gaen());
     (builder.start().await.unwrap(), directory)

@@ -39,7 +39,7 @@ fn the_monitor_pauses_with_the_scan() {
 /// A tracer on hci0 whose identifiers are short-lived.
 async fn start(directory: &TempDir) -> Tracer {
     let key = MemoryKey::new(Secret::new([3; 32]));
-    let log = EncounterLog::open(directory.path(), &key).unwrap();
+    let log = EncounterLog::open(directory.path(), key).unwrap();
     let clock = SimulatedClock::new(Timestamp::from_unix_seconds(1_795_507_200), SPEED);
     let started = Tracer::builder(log, system(on("hci0")).await.unwrap())
         .advertise(Protocol::gaen())

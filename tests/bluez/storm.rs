@@ -120,7 +120,7 @@ async fn endure() {
     let mut bluez = Bluez::start();
     let directory = tempfile::tempdir().unwrap();
     let key = MemoryKey::new(Secret::new([3; 32]));
-    let log = EncounterLog::open(directory.path(), &key).unwrap();
+    let log = EncounterLog::open(directory.path(), key).unwrap();
     let started = Tracer::builder(log, system(on("hci0")).await.unwrap())
         .also_listen(Protocol::gaen())
         .start();

@@ -21,7 +21,7 @@ fn patient() -> SystemOptions {
 async fn start(options: SystemOptions) -> (Tracer, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let key = MemoryKey::new(Secret::new([3; 32]));
-    let log = EncounterLog::open(directory.path(), &key).unwrap();
+    let log = EncounterLog::open(directory.path(), key).unwrap();
     let radio = system(options).await.unwrap();
     let tracer = Tracer::builder(log, radio).start().await.unwrap();
     (tracer, directory)

@@ -38,7 +38,7 @@ fn a_tracer_works_again_when_its_adapter_does() {
         let stack = Stack::open();
         let directory = tempfile::tempdir().unwrap();
         let key = MemoryKey::new(Secret::new([3; 32]));
-        let log = EncounterLog::open(directory.path(), &key).unwrap();
+        let log = EncounterLog::open(directory.path(), key).unwrap();
         let radio = system(on("hci0")).await.unwrap();
         let tracer = Tracer::builder(log, radio).start().await.unwrap();
         let mut events = tracer.events();
@@ -67,7 +67,7 @@ fn a_tracer_works_again_when_its_adapter_does() {
         bluez.appear().await;
         is_used(&stack).await;
 
-        let reader = tracer.log_reader();
+        let reader = tracer.log_reader().unwrap();
         tracer.stop().await.unwrap();
         // The three that lasted are marked in the log.
         let gaps = reader.gaps().unwrap();

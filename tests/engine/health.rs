@@ -151,7 +151,7 @@ fn stranger_key() -> truyvet::protocol::OwnKey {
     other.start(ManualClock::new(START).now());
     let dir = tempfile::tempdir().unwrap();
     let key = truyvet::log::MemoryKey::random().unwrap();
-    let mut log = truyvet::EncounterLog::open(dir.path(), &key).unwrap();
+    let mut log = truyvet::EncounterLog::open(dir.path(), key).unwrap();
     log.save_own_keys(other.own_keys()).unwrap();
     log.own_keys().unwrap().remove(0)
 }

@@ -232,7 +232,7 @@ impl Traced {
     pub(crate) async fn start(adapter: usize, protocol: Protocol, clock: Arc<dyn Clock>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let key = MemoryKey::new(Secret::new([3; 32]));
-        let log = EncounterLog::open(directory.path(), &key).unwrap();
+        let log = EncounterLog::open(directory.path(), key).unwrap();
         let mut options = SystemOptions::default();
         options.adapter = Some(format!("hci{adapter}"));
         let tracer = Tracer::builder(log, system(options).await.unwrap())

@@ -120,7 +120,7 @@ type Log = HashMap<EphemeralId, Vec<Sighting>>;
 
 /// Ends a tracer; gives what it has stored, and its keys.
 async fn end(traced: Traced) -> (Log, Vec<OwnKey>) {
-    let reader = traced.tracer.log_reader();
+    let reader = traced.tracer.log_reader().unwrap();
     let health = traced.tracer.stop().await.unwrap();
     let counters = health.counters;
     println!("{health}, {} frames dropped", counters.dropped_frames);

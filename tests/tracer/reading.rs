@@ -27,7 +27,7 @@ struct HostReader(Host);
 impl Host {
     /// A tracer that scans, and what happens from then on.
     async fn start(&self, directory: &Path) -> (Tracer, Events) {
-        let log = EncounterLog::open(directory, &key()).unwrap();
+        let log = EncounterLog::open(directory, key()).unwrap();
         let radio = Radio::scan_only(self.clone(), "a listener");
         let clock = Arc::new(SimulatedClock::new(START, 1));
         let builder = Tracer::builder(log, radio.with_reader(HostReader(self.clone())));

@@ -31,7 +31,7 @@ impl Scanner for Hung {
 }
 
 async fn traced(radio: Radio, directory: &Path) -> Tracer {
-    Tracer::builder(EncounterLog::open(directory, &key()).unwrap(), radio)
+    Tracer::builder(EncounterLog::open(directory, key()).unwrap(), radio)
         .advertise(Protocol::gaen())
         .entropy(Box::new(SeededEntropy::new(1)))
         .start()

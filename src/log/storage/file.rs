@@ -52,7 +52,7 @@ impl Storage for FileStorage {
         )
     }
 
-    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         let file = options.open(self.path(LOCK))?;

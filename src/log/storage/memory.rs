@@ -46,7 +46,7 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
-    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let free = !self.locked.swap(true, Ordering::AcqRel);
         Ok(free.then(|| Box::new(Lock(Arc::clone(&self.locked))) as _))
     }

@@ -1,0 +1,151 @@
+//! Forgetting: what is too old, and everything at once.
+
+use std::collections::BTreeSet;
+
+use super::home::Home;
+use super::segment::SegmentName;
+use super::{EncounterLog, FileStorage, KeyError, KeyProvider, LogError, Storage, renewal};
+use crate::time::UtcDay;
+
+/// What a purge has done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Purged {
+    /// Segments deleted.
+    pub deleted: usize,
+    /// Whether what was deleted is beyond anybody's reach.
+    pub keys: KeysRenewed,
+}
+
+/// Whether the keys that open what is too old are forgotten.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum KeysRenewed {
+    /// They are: what was deleted cannot be opened by anybody who gets all bytes ever written and all keys
+    /// there are now, as far as the [`KeyProvider`] forgets.
+    Renewed,
+    /// They were today, and nothing has been deleted since.
+    NotDue,
+    /// The provider does not give or take keys at the moment, because the device is locked, say. What was
+    /// deleted is out of reach of those who have the files; it is renewed with the next purge.
+    Deferred(KeyError),
+}
+
+impl EncounterLog {
+    /// Deletes every segment of a day older than the retention, as of `today`, and has the provider forget
+    /// the keys that open it. Own keys are the tracer's to drop: it saves those that are left.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`], [`LogError::Corrupted`].
+    pub fn purge(&mut self, today: UtcDay) -> Result<Purged, LogError> {
+        let oldest = today.saturating_sub(self.options.retention_days());
+        let listed = self.home.segment_names()?;
+        let known = self.manifest.segments.keys().cloned();
+        // Also those that nobody knows of.
+        let all = listed.into_iter().chain(known);
+        let old: BTreeSet<SegmentName> = all.filter(|name| name.day < oldest).collect();
+        self.writers.retain(|writer| writer.day() >= oldest);
+        let before = self.manifest.segments.len();
+        self.manifest.segments.retain(|name, _| name.day >= oldest);
+        if self.manifest.segments.len() < before {
+            // First: a segment that is missing and expected looks like damage.
+            self.write_manifest()?;
+        }
+        let deleted = self.delete(&old)?;
+        let due = deleted > 0 || self.manifest.renewed != Some(today);
+        let keys = match due {
+            true => self.renew(today)?,
+            false => KeysRenewed::NotDue,
+        };
+        Ok(Purged { deleted, keys })
+    }
+
+    fn delete(&self, names: &BTreeSet<SegmentName>) -> Result<usize, LogError> {
+        let there = self.home.list()?;
+        let mut deleted = 0;
+        for name in names.iter().map(SegmentName::to_string) {
+            if there.contains(&name) {
+                self.home.remove(&name)?;
+                deleted += 1;
+            }
+        }
+        if deleted > 0 {
+            self.home.sync_directory()?;
+        }
+        Ok(deleted)
+    }
+
+    fn renew(&mut self, today: UtcDay) -> Result<KeysRenewed, LogError> {
+        let before = self.manifest.renewed.replace(today);
+        self.manifest.clock = self.clock.or(self.manifest.clock);
+        let live: Vec<SegmentName> = self.manifest.segments.keys().cloned().collect();
+        let renewed = self
+            .manifest
+            .encode()
+            .and_then(|manifest| renewal::renew(&mut self.home, &*self.keys, &live, manifest));
+        match renewed {
+            Ok(()) => {
+                self.unnoted = 0;
+                Ok(KeysRenewed::Renewed)
+            }
+            Err(error) => {
+                self.manifest.renewed = before;
+                match error {
+                    LogError::Key(reason) => Ok(KeysRenewed::Deferred(reason)),
+                    error => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Destroys the log: its keys are forgotten first, then its files deleted. Nothing of it opens any more,
+    /// not even with a copy of its files.
+    ///
+    /// # Errors
+    ///
+    /// As [`wipe`].
+    pub fn wipe(mut self) -> Result<(), LogError> {
+        // What is dropped now is not to write anything.
+        self.unnoted = 0;
+        wipe_home(&*self.home.storage, &*self.keys)
+    }
+}
+
+/// Destroys the log in `directory`, open or not: see [`EncounterLog::wipe`]. A writer that has it open is
+/// stopped by its next failing write.
+///
+/// # Errors
+///
+/// [`LogError::Key`] if the keys may still be there, [`LogError::Io`] if files are.
+pub fn wipe(
+    directory: impl Into<std::path::PathBuf>,
+    keys: &(impl KeyProvider + ?Sized),
+) -> Result<(), LogError> {
+    wipe_home(&FileStorage::new(directory), keys)
+}
+
+fn wipe_home(storage: &dyn Storage, keys: &(impl KeyProvider + ?Sized)) -> Result<(), LogError> {
+    let erased = keys.erase();
+    let removed = remove_all(storage);
+    erased?;
+    removed
+}
+
+/// Removes what is a log's, and nothing else.
+fn remove_all(storage: &dyn Storage) -> Result<(), LogError> {
+    let failed = |doing| move |e| LogError::io(doing, storage.location(), e);
+    let mut first = Ok(());
+    for name in storage.list().map_err(failed("list"))? {
+        if Home::is_ours(&name)
+            && let Err(e) = storage.remove(&name)
+        {
+            first = first.and(Err(LogError::io(
+                "remove",
+                &storage.location().join(&name),
+                e,
+            )));
+        }
+    }
+    first.and(storage.sync_directory().map_err(failed("sync")))
+}

@@ -1,0 +1,157 @@
+//! Which segments a log has, and how long they are for certain: what a file that was cut, removed or put
+//! back is told by.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::format::{FileKind, SEGMENT_HEADER_BYTES};
+use super::home::Home;
+use super::segment::SegmentName;
+use super::{LogError, SEGMENTS_MAX};
+use crate::codec;
+use crate::time::{ClockReading, UtcDay};
+
+/// How long a segment is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Length {
+    /// Bytes that were acknowledged. Whatever does not open among them is damage.
+    pub(super) acknowledged: u64,
+    /// Bytes found when the log was opened after its writer had not closed it: behind those acknowledged,
+    /// some may be of a write that a power cut ended early.
+    pub(super) found: u64,
+}
+
+impl Length {
+    /// Fewer than these are too few.
+    pub(super) fn least(self) -> u64 {
+        self.acknowledged.max(self.found)
+    }
+}
+
+/// A log's segments, as its writer knows them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Manifest {
+    pub(super) segments: BTreeMap<SegmentName, Length>,
+    /// The day of the last renewal of keys.
+    pub(super) renewed: Option<UtcDay>,
+    /// When the manifest was written.
+    pub(super) clock: Option<ClockReading>,
+}
+
+/// As it is stored: 24 bytes a segment.
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    segments: Vec<(u32, u32, u64, u64)>,
+    renewed: Option<u32>,
+    clock: Option<ClockReading>,
+}
+
+impl Manifest {
+    /// The manifest in `home`; `None` in a log that has none yet.
+    pub(super) fn read(home: &Home) -> Result<Option<Self>, LogError> {
+        let Some(payload) = home.read_sealed(FileKind::Manifest)? else {
+            return Ok(None);
+        };
+        let malformed = |_| LogError::corrupted(FileKind::Manifest.name(), 28, "it is malformed");
+        let stored: Stored = codec::decode(&payload).map_err(malformed)?;
+        let segments = stored.segments.into_iter();
+        let segments = segments.map(|(day, number, acknowledged, found)| {
+            let day = UtcDay::from_unix_days(day);
+            let length = Length {
+                acknowledged,
+                found,
+            };
+            (SegmentName { day, number }, length)
+        });
+        Ok(Some(Self {
+            segments: segments.collect(),
+            renewed: stored.renewed.map(UtcDay::from_unix_days),
+            clock: stored.clock,
+        }))
+    }
+
+    pub(super) fn write(&self, home: &Home) -> Result<(), LogError> {
+        home.write_sealed(FileKind::Manifest, self.encode()?)
+    }
+
+    pub(super) fn encode(&self) -> Result<Vec<u8>, LogError> {
+        let segments = self.segments.iter().map(|(name, length)| {
+            let (
+                day,
+                Length {
+                    acknowledged,
+                    found,
+                },
+            ) = (name.day.unix_days(), *length);
+            (day, name.number, acknowledged, found)
+        });
+        codec::encode(&Stored {
+            segments: segments.collect(),
+            renewed: self.renewed.map(UtcDay::unix_days),
+            clock: self.clock,
+        })
+        .map_err(|_| LogError::Crypto)
+    }
+
+    /// The manifest of a log that is opened to be written to: what a writer that did not close it has left is
+    /// taken in.
+    pub(super) fn adopt(home: &Home) -> Result<Self, LogError> {
+        let before = Self::read(home)?;
+        let mut manifest = before.clone().unwrap_or_default();
+        for name in home.segment_names()? {
+            let file = name.to_string();
+            let stored = home.storage.open(&file);
+            let len = stored.map_err(|e| home.io("open", &file, e))?.len;
+            match manifest.segments.get_mut(&name) {
+                Some(length) if len >= length.least() => length.found = len,
+                // Too short: that stays to be seen by whoever reads.
+                Some(_) => {}
+                // Made, and not yet noted: it holds nothing.
+                None if before.is_some() && len <= SEGMENT_HEADER_BYTES as u64 => {
+                    home.remove(&file)?;
+                }
+                // Put there by somebody else, which is for whoever reads to see.
+                None if before.is_some() => {}
+                None => {
+                    let length = Length {
+                        acknowledged: 0,
+                        found: len,
+                    };
+                    manifest.segments.insert(name, length);
+                }
+            }
+        }
+        if before.as_ref() != Some(&manifest) {
+            manifest.write(home)?;
+        }
+        Ok(manifest)
+    }
+
+    /// The name of a new segment of `day`.
+    pub(super) fn next_name(
+        &self,
+        day: UtcDay,
+        there: &[SegmentName],
+    ) -> Result<SegmentName, LogError> {
+        let known = self.segments.keys().chain(there);
+        let of_day = known.filter(|name| name.day == day);
+        let number = of_day.map(|name| name.number).max();
+        let number = number.map_or(0, |last| last.saturating_add(1));
+        if number >= super::SEGMENTS_PER_DAY_MAX || self.segments.len() >= SEGMENTS_MAX {
+            return Err(LogError::TooManySegments { day });
+        }
+        Ok(SegmentName { day, number })
+    }
+
+    /// Bytes that segments of `day` take.
+    pub(super) fn bytes_of(&self, day: UtcDay) -> u64 {
+        let of_day = self.segments.iter().filter(|(name, _)| name.day == day);
+        of_day.map(|(_, length)| length.least()).sum()
+    }
+
+    /// Bytes that all segments take.
+    pub(super) fn bytes(&self) -> u64 {
+        self.segments.values().map(|length| length.least()).sum()
+    }
+}

@@ -1,0 +1,266 @@
+//! Reading a segment, chunk by chunk.
+
+use std::io::{BufReader, Read};
+
+use super::super::format::{
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SegmentHeader,
+};
+use super::super::home::Home;
+use super::super::manifest::Length;
+use super::super::packing::Unpacker;
+use super::super::renewal::Reading;
+use super::legacy::LegacyKeys;
+use super::{Body, LogError, Ratchet, SegmentName, chunk_aad, records};
+use crate::crypto::TAG_BYTES;
+use crate::sighting::{ScanGap, Sighting};
+use crate::time::ClockRecord;
+
+/// Read from the disk at a time. Chosen: five chunks of a batch of 64 sightings.
+const BUFFER_BYTES: usize = 1 << 14;
+
+/// A step of reading a segment.
+pub(crate) enum ChunkRead {
+    Sightings(Vec<Sighting>),
+    Gaps(Vec<ScanGap>),
+    Clock(ClockRecord),
+    /// The end. `torn` bytes at it belong to no whole chunk: a write that a power cut or a full
+    /// disk ended early, or one that is under way.
+    End {
+        torn: u64,
+    },
+}
+
+/// What opens a segment's chunks.
+enum Keys {
+    Ratchet(Ratchet),
+    Legacy(Box<LegacyKeys>),
+}
+
+/// Reads a segment chunk by chunk, one chunk in memory at a time.
+pub(crate) struct SegmentReader<'a> {
+    home: &'a Home,
+    file: BufReader<Box<dyn Read + Send>>,
+    name: String,
+    length: Length,
+    /// Length of the file when it was opened; a writer may append beside us.
+    pub(super) len: u64,
+    pub(super) offset: u64,
+    pub(super) prelude: [u8; PRELUDE_BYTES],
+    pub(super) unpacker: Unpacker,
+    /// `None` once there is nothing more to read.
+    keys: Option<Keys>,
+    body: Body,
+}
+
+impl<'a> SegmentReader<'a> {
+    /// Opens the segment; `length` is what the log's manifest says of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupted`], [`LogError::Io`].
+    pub(crate) fn open(
+        home: &'a Home,
+        reading: &Reading,
+        name: &SegmentName,
+        length: Option<Length>,
+    ) -> Result<Self, LogError> {
+        let (SegmentName { day, number }, name) = (name.clone(), name.to_string());
+        let file = home
+            .storage
+            .open(&name)
+            .map_err(|e| home.io("open", &name, e))?;
+        let mut reader = Self {
+            home,
+            file: BufReader::with_capacity(BUFFER_BYTES, file.bytes),
+            name,
+            length: length.unwrap_or_default(),
+            len: file.len,
+            offset: 0,
+            prelude: [0; PRELUDE_BYTES],
+            unpacker: Unpacker::default(),
+            keys: None,
+            body: Body::default(),
+        };
+        let Some(header) = reader.header()? else {
+            return Ok(reader);
+        };
+        if header.log_id != home.log_id {
+            return Err(reader.corrupted(16, "it belongs to another log"));
+        }
+        if header.day != day {
+            return Err(reader.corrupted(12, "its day is not its name's"));
+        }
+        if header.version >= 3 && u32::from(header.number) != number {
+            return Err(reader.corrupted(10, "its number is not its name's"));
+        }
+        if header.version < 3 {
+            let kek = reading.legacy(home);
+            let kek = kek.ok_or_else(|| reader.corrupted(0, "its key is not kept any more"))?;
+            reader.keys = Some(Keys::Legacy(Box::new(LegacyKeys::new(&header, kek)?)));
+            return Ok(reader);
+        }
+        reader.sealed_root(reading, &header, length.is_some())?;
+        Ok(reader)
+    }
+
+    /// The segment's first bytes; `None` if there is nothing in it.
+    fn header(&mut self) -> Result<Option<SegmentHeader>, LogError> {
+        let torn = self.length.acknowledged == 0;
+        if self.len < PRELUDE_BYTES as u64 {
+            return match torn {
+                true => Ok(None),
+                false => Err(self.corrupted(self.len, CUT)),
+            };
+        }
+        let mut prelude = [0; PRELUDE_BYTES];
+        self.read_exact(&mut prelude)?;
+        match SegmentHeader::from_bytes(&prelude, &self.name) {
+            Ok(header) => {
+                self.prelude = prelude;
+                Ok(Some(header))
+            }
+            // A file system may have written the length of a file before its bytes.
+            Err(_) if torn && prelude == [0; PRELUDE_BYTES] && self.rest_is_zero()? => {
+                self.offset = 0;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn sealed_root(
+        &mut self,
+        reading: &Reading,
+        header: &SegmentHeader,
+        noted: bool,
+    ) -> Result<(), LogError> {
+        let start = self.offset;
+        let mut sealed = [0; SEALED_ROOT_BYTES];
+        let left = self.len - start;
+        if left < sealed.len() as u64 {
+            return match self.length.acknowledged {
+                0 => Ok(()),
+                _ => Err(self.corrupted(self.len, CUT)),
+            };
+        }
+        self.read_exact(&mut sealed)?;
+        if !noted && self.offset < self.len {
+            return Err(self.corrupted(0, "the log does not know it: somebody has put it there"));
+        }
+        match reading.root(header, &sealed) {
+            Some(root) => self.keys = Some(Keys::Ratchet(Ratchet::from_root(root))),
+            None if self.length.acknowledged == 0 => {}
+            None => {
+                let why = "its root does not open: damaged, or its key is not kept any more";
+                return Err(self.corrupted(start, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// The next chunk's records.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupted`] for anything that does not open or is missing, unless it may be what a power
+    /// cut left.
+    pub(crate) fn read_chunk(&mut self) -> Result<ChunkRead, LogError> {
+        match self.keys.take() {
+            None => self.end(self.offset),
+            Some(Keys::Ratchet(mut ratchet)) => {
+                let chunk = self.ratcheted(&mut ratchet)?;
+                if !matches!(chunk, ChunkRead::End { .. }) {
+                    self.keys = Some(Keys::Ratchet(ratchet));
+                }
+                Ok(chunk)
+            }
+            Some(Keys::Legacy(mut keys)) => {
+                let chunk = keys.read(self)?;
+                if !matches!(chunk, ChunkRead::End { .. }) {
+                    self.keys = Some(Keys::Legacy(keys));
+                }
+                Ok(chunk)
+            }
+        }
+    }
+
+    /// What is left behind `start` was never acknowledged; or it is missing though it was.
+    fn end(&self, start: u64) -> Result<ChunkRead, LogError> {
+        if self.len < self.length.least() {
+            return Err(self.corrupted(self.len, CUT));
+        }
+        let torn = self.len - start;
+        Ok(ChunkRead::End { torn })
+    }
+
+    fn ratcheted(&mut self, ratchet: &mut Ratchet) -> Result<ChunkRead, LogError> {
+        let start = self.offset;
+        let opened = self.open_chunk(ratchet)?;
+        let Some(len) = opened else {
+            // Behind what was acknowledged it may never have reached the disk.
+            if start < self.length.acknowledged && self.len >= self.length.acknowledged {
+                return Err(self.corrupted(start, "a chunk does not open"));
+            }
+            return self.end(start);
+        };
+        let plaintext = self.body.get(..len).unwrap_or_default();
+        let read = records(&mut self.unpacker, plaintext);
+        read.ok_or_else(|| self.corrupted(start, "a record is malformed"))
+    }
+
+    /// Leaves the next chunk's plaintext in `body`, and gives its length; `None` if there is none.
+    fn open_chunk(&mut self, ratchet: &mut Ratchet) -> Result<Option<usize>, LogError> {
+        let mut length = [0; CHUNK_HEADER_BYTES];
+        if self.len - self.offset < length.len() as u64 {
+            return Ok(None);
+        }
+        self.read_exact(&mut length)?;
+        let len = u32::from_le_bytes(length);
+        let possible = (TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize));
+        if !possible || u64::from(len) > self.len - self.offset {
+            return Ok(None);
+        }
+        let mut body = std::mem::take(&mut self.body);
+        body.resize(len as usize, 0);
+        self.read_exact(&mut body)?;
+        let opened = ratchet
+            .step()?
+            .open(0, &chunk_aad(&self.prelude, &length), &mut body);
+        let len = opened.ok().map(<[u8]>::len);
+        self.body = body;
+        Ok(len)
+    }
+
+    pub(super) fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LogError> {
+        self.file
+            .read_exact(out)
+            .map_err(|e| self.home.io("read", &self.name, e))?;
+        self.offset += out.len() as u64;
+        Ok(())
+    }
+
+    /// Whether nothing but zeros follows, and not more of them than one batch could have left.
+    pub(super) fn rest_is_zero(&mut self) -> Result<bool, LogError> {
+        let rest = self.len - self.offset;
+        if rest > super::legacy::BATCH_BYTES_MAX {
+            return Ok(false);
+        }
+        let mut rest = (&mut self.file).take(rest);
+        let mut buffer = [0; 4096];
+        loop {
+            let read = rest.read(&mut buffer);
+            match read.map_err(|e| self.home.io("read", &self.name, e))? {
+                0 => return Ok(true),
+                n if buffer.iter().take(n).any(|byte| *byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn corrupted(&self, offset: u64, what: &'static str) -> LogError {
+        LogError::corrupted(&self.name, offset, what)
+    }
+}
+
+const CUT: &str =
+    "it ends here, though more was stored: somebody has cut it, or put an older one back";

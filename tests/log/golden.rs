@@ -1,0 +1,88 @@
+//! Logs of former versions, written once and read for ever: the format is not to change unnoticed.
+
+use truyvet::log::{KeyProvider, KeyPurpose, KeysRenewed};
+
+use super::*;
+
+#[test]
+fn a_log_of_version_1_is_read() {
+    golden("log-v1", &golden_sightings());
+}
+
+/// The same of version 2, in which identifiers that repeat are written out once.
+#[test]
+fn a_log_of_version_2_is_read() {
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    golden("log-v2", &twice);
+}
+
+fn golden_sightings() -> Vec<Sighting> {
+    let mut bluezone = sighting(7, DAY);
+    bluezone.protocol = ProtocolKind::Bluezone;
+    bluezone.id = EphemeralId::from([0xAB; 12]);
+    bluezone.metadata = None;
+    bluezone.rssi = None;
+    bluezone.source = Source::ManufacturerData;
+    vec![sighting(6, DAY), bluezone]
+}
+
+fn copy_of(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    for entry in fs::read_dir(golden.join(name)).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    dir
+}
+
+fn golden(name: &str, sightings: &[Sighting]) {
+    let dir = copy_of(name);
+    assert_eq!(read(dir.path()).unwrap(), sightings);
+    let keys = LogReader::open(dir.path(), &key())
+        .unwrap()
+        .own_keys()
+        .unwrap();
+    let shown: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let id = key.identifier(key.valid_from()).unwrap();
+            (key.protocol(), key.day(), key.is_released(), id.to_string())
+        })
+        .collect();
+    let expected = [
+        (ProtocolKind::Bluezone, DAY, true, "FE3C5F***".to_owned()),
+        (ProtocolKind::Gaen, DAY, false, "3FEE4F***".to_owned()),
+    ];
+    assert_eq!(shown, expected);
+}
+
+/// A log of before there were reading keys goes on under this version, and what it had is kept until it is too
+/// old.
+#[test]
+fn a_log_of_version_2_is_written_to_and_its_keys_renewed() {
+    let dir = copy_of("log-v2");
+    let keys = Arc::new(MemoryKey::empty());
+    keys.replace(KeyPurpose::Logging, &Secret::new([7; 32]))
+        .unwrap();
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+    log.append(&sightings(0..1)).unwrap();
+    let all = [twice, sightings(0..1)].concat();
+    let read = || -> Vec<Sighting> {
+        let reader = LogReader::open(dir.path(), &keys).unwrap();
+        reader.sightings().unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(read(), all);
+    for days in 0..2 {
+        let today = UtcDay::from_unix_days(DAY.unix_days() + days);
+        let purged = log.purge(today).unwrap();
+        assert!(matches!(purged.keys, KeysRenewed::Renewed), "{purged:?}");
+        assert_eq!(read(), all);
+    }
+    let key = keys.load(KeyPurpose::Logging).unwrap().unwrap();
+    assert_ne!(key.expose(), &[7; 32]);
+    let far = UtcDay::from_unix_days(DAY.unix_days() + 15);
+    assert_eq!(log.purge(far).unwrap().deleted, 2);
+    assert_eq!(read(), []);
+}
