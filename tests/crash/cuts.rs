@@ -158,7 +158,9 @@ impl Plan {
             _ => (operations as u64) << 20 | round,
         };
         match self {
-            Self::All(rounds) if certain => (0..rounds.div_ceil(4)).map(|it| seed(4 * it)).collect(),
+            Self::All(rounds) if certain => {
+                (0..rounds.div_ceil(4)).map(|it| seed(4 * it)).collect()
+            }
             Self::All(rounds) => (0..*rounds).map(seed).collect(),
             Self::Only(Some(cut)) if cut.operations == operations => vec![cut.number],
             Self::Only(_) => Vec::new(),

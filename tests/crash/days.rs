@@ -161,7 +161,10 @@ fn is_part<T: Record>(expected: &[Item<T>], read: &[T]) -> bool {
 }
 
 fn difference<T: Record>(day: UtcDay, expected: &[Item<T>], read: &[T]) -> String {
-    let sure = expected.iter().filter(|it| matches!(it, Item::Sure(_))).count();
+    let sure = expected
+        .iter()
+        .filter(|it| matches!(it, Item::Sure(_)))
+        .count();
     let lost = expected.iter().find_map(|item| match item {
         Item::Sure(record) if !read.contains(record) => Some(record),
         _ => None,
@@ -173,7 +176,10 @@ fn difference<T: Record>(day: UtcDay, expected: &[Item<T>], read: &[T]) -> Strin
         })
     };
     let invented = read.iter().find(|record| !known(record));
-    let twice = read.iter().enumerate().find(|(at, it)| read[..*at].contains(it));
+    let twice = read
+        .iter()
+        .enumerate()
+        .find(|(at, it)| read[..*at].contains(it));
     format!(
         "{day}: {sure} acknowledged, {} read; lost {lost:?}; invented {invented:?}; twice {:?}",
         read.len(),

@@ -234,7 +234,7 @@ impl Storage for CrashDisk {
         self.call(Call::Read("prepare")).map(drop)
     }
 
-    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send>>> {
+    fn lock(&self) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let (mut shared, _) = self.call(Call::Read("lock"))?;
         if shared.locked_by.is_some() {
             return Ok(None);

@@ -167,9 +167,18 @@ mod tests {
         assert!(all.contains(&vec![1; 100]));
         assert!(all.contains(file.cached()));
         // Longer without its bytes; a later block without an earlier one; a block that is torn.
-        assert!(all.iter().any(|it| it.len() == 2_100 && it[100..] == [0; 2_000]));
-        assert!(all.iter().any(|it| it.len() == 2_100 && it[200] == 0 && it[1_500] == 2));
-        assert!(all.iter().any(|it| it.len() > 1_200 && it[1_100] != it[1_101]));
+        assert!(
+            all.iter()
+                .any(|it| it.len() == 2_100 && it[100..] == [0; 2_000])
+        );
+        assert!(
+            all.iter()
+                .any(|it| it.len() == 2_100 && it[200] == 0 && it[1_500] == 2)
+        );
+        assert!(
+            all.iter()
+                .any(|it| it.len() > 1_200 && it[1_100] != it[1_101])
+        );
         assert!(all.iter().any(|it| it.len() > 102 && it[101] > 2));
     }
 

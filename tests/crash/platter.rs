@@ -55,9 +55,18 @@ type Names = BTreeMap<String, usize>;
 
 #[derive(Clone, Debug)]
 enum NameChange {
-    Create { name: String, file: usize },
-    Rename { from: String, to: String, file: usize },
-    Remove { name: String },
+    Create {
+        name: String,
+        file: usize,
+    },
+    Rename {
+        from: String,
+        to: String,
+        file: usize,
+    },
+    Remove {
+        name: String,
+    },
 }
 
 impl NameChange {

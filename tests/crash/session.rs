@@ -4,8 +4,8 @@ use truyvet::engine::{Config, Engine};
 use truyvet::entropy::SeededEntropy;
 use truyvet::log::{EncounterLog, KeysRenewed, LogError, LogOptions, RETENTION_DAYS};
 use truyvet::protocol::{EphemeralId, OwnKey};
-use truyvet::sighting::{GapCause, Rssi, RssiSummary, ScanGap, Source};
-use truyvet::time::{Clock, ClockReading, ManualClock, Timestamp, UtcDay, Uptime};
+use truyvet::sighting::{Rssi, RssiSummary, ScanGap, Source};
+use truyvet::time::{Clock, ClockReading, ManualClock, Timestamp, Uptime, UtcDay};
 use truyvet::{Protocol, ProtocolKind, Sighting};
 
 use crate::disk::CrashDisk;
@@ -26,14 +26,28 @@ pub(crate) enum Step {
     Open,
     Close,
     /// So many sightings of one day.
-    Append { day: u32, count: u32 },
+    Append {
+        day: u32,
+        count: u32,
+    },
     /// So many of each of two days.
-    AppendOverMidnight { day: u32, count: u32 },
-    Gap { day: u32 },
+    AppendOverMidnight {
+        day: u32,
+        count: u32,
+    },
+    Gap {
+        day: u32,
+    },
     /// Draws the day's own key as a tracer does that is started, and saves all.
-    SaveKeys { day: u32 },
-    Release { day: u32 },
-    Purge { today: u32 },
+    SaveKeys {
+        day: u32,
+    },
+    Release {
+        day: u32,
+    },
+    Purge {
+        today: u32,
+    },
 }
 
 pub(crate) struct Session {
@@ -169,12 +183,7 @@ impl Session {
 
     fn gap(&mut self, of: u32) -> Result<(), LogError> {
         self.sightings += 1;
-        let from = at(self.sightings, day(of));
-        let gap = ScanGap {
-            from,
-            to: Timestamp::from_unix_millis(from.unix_millis() + 10),
-            cause: GapCause::Adapter,
-        };
+        let gap = gap(self.sightings, day(of));
         self.open()?;
         self.mark(Mark::Noting(gap));
         let noted = self.open()?.append_gaps(&[gap]);
@@ -256,6 +265,13 @@ fn sighting(number: u32, day: UtcDay) -> Sighting {
         }),
         source: Source::ServiceData,
     }
+}
+
+/// An app gets them from the engine alone, or from where it has stored them.
+fn gap(number: u32, day: UtcDay) -> ScanGap {
+    let from = at(number, day).unix_millis();
+    let stored = format!(r#"{{"from":{from},"to":{},"cause":"Adapter"}}"#, from + 10);
+    serde_json::from_str(&stored).unwrap()
 }
 
 /// A machine that was started with the first day.

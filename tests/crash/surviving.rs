@@ -33,7 +33,9 @@ pub(crate) fn every_cut_of(name: &str, percent: usize, mut session: Session, ste
     let from = session.disk.operations();
     session.run(steps);
     assert!(session.errors.is_empty(), "{name}: {:?}", session.errors);
-    session.compare().unwrap_or_else(|why| panic!("{name}: {why}"));
+    session
+        .compare()
+        .unwrap_or_else(|why| panic!("{name}: {why}"));
     session.run(&[Step::Close]);
     let made = cut_everywhere(name, from, &session, budget(percent));
     say(&format!(
@@ -97,7 +99,9 @@ fn recovered(left: Left, random: &mut Random) -> Result<Session, String> {
         if let Some(error) = session.errors.first() {
             return Err(format!("{step:?} fails: {error}"));
         }
-        session.compare().map_err(|why| format!("after {step:?}: {why}"))?;
+        session
+            .compare()
+            .map_err(|why| format!("after {step:?}: {why}"))?;
     }
     let reader = LogReader::open_on(session.disk.clone(), &session.keys());
     let reader = reader.map_err(|e| format!("it cannot be opened again: {e}"))?;
@@ -107,9 +111,13 @@ fn recovered(left: Left, random: &mut Random) -> Result<Session, String> {
 
 /// What an app does that starts again: it always opens the log and appends to it.
 fn steps_of_recovery(known: &Known, random: &mut Random) -> Vec<Step> {
-    let day = known.last_day().map_or(0, |day| day.unix_days() - FIRST_DAY);
+    let day = known
+        .last_day()
+        .map_or(0, |day| day.unix_days() - FIRST_DAY);
     // As late as the last purge, but for the day of the newest sighting.
-    let today = known.oldest().map_or(day, |oldest| day.max(oldest.unix_days() + 14 - FIRST_DAY));
+    let today = known
+        .oldest()
+        .map_or(day, |oldest| day.max(oldest.unix_days() + 14 - FIRST_DAY));
     let append = Step::Append { day, count: 2 };
     let purge = Step::Purge { today };
     let mut steps = vec![Step::Open];
