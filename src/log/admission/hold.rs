@@ -263,7 +263,8 @@ impl Hold {
 
 #[cfg(test)]
 impl Hold {
-    /// Bytes that are reserved. The hash table takes a name, a number and a byte for each place.
+    /// Bytes that are reserved. The hash table takes a name, a number and a byte for each place, of which
+    /// it fills seven eighths; its capacity is less while places are marked as given back.
     pub(super) fn bytes(&self) -> usize {
         let places = (self.numbers.capacity() * 8).div_ceil(7);
         let table = places * (size_of::<(Name, u32)>() + 1);

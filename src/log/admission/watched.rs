@@ -23,6 +23,10 @@ const MINUTE_MS: u32 = 60_000;
 const MINUTES_MS: u32 = 240_000;
 const STAY_MS: u32 = 480_000;
 
+/// No single sighting is heard for longer.
+const ONCE_MS: u32 = 30_000;
+const _: () = assert!(ONCE_MS as u64 == Sighting::SPAN_MAX_S * 1000);
+
 /// Weaker on average is not near. Chosen: 54 dB below the -26 dBm that phones send at (the median of GAEN's
 /// calibration list), within the 55 dB that SwissCovid and Corona-Warn-App counted in full.
 const NEAR_DBM: i64 = -80;
@@ -134,8 +138,9 @@ impl Watched {
         let time = match self.heard_ms {
             STAY_MS.. => 3,
             MINUTES_MS.. => 2,
-            MINUTE_MS.. => 1,
-            _ => 0,
+            // In one sighting, whoever sends it.
+            ..=ONCE_MS => 0,
+            _ => 1,
         };
         2 * time + u8::from(self.is_near())
     }
