@@ -1,7 +1,8 @@
 //! Identifiers that are watched, and what was heard of them and waits.
 
-use std::collections::HashMap;
+use std::hash::RandomState;
 
+use super::index::Index;
 use super::share::Proof;
 use super::slab::{NONE, Slab};
 use super::watched::{CLASSES, LIFE, Name, Record, UNLINKED, Watched, apart};
@@ -14,7 +15,7 @@ const RECORDS_MAX: usize = 131_072;
 
 /// Identifiers watched at most. Chosen: at the 2,600 advertisements a second that a channel carries, each
 /// another identifier, 44 seconds of them: longer than the half minute after which a true neighbour
-/// is heard again. Also half of what a hash table of 262,144 places is filled to, so that it never grows.
+/// is heard again.
 const WATCHED_MAX: usize = 114_688;
 
 /// Sightings of one identifier that wait at most. Chosen: eight minutes of one each two seconds, which is
@@ -54,9 +55,19 @@ impl Limits {
     };
 }
 
+/// What became of a sighting that was counted.
+pub(super) enum Heard {
+    /// What the identifier of this number has proven by now.
+    Proven(u32, Proof),
+    /// The identifier of this number has lived longer than one does, and the sighting is not counted.
+    Over(u32),
+    NoRoom,
+}
+
 pub(super) struct Hold {
     limits: Limits,
-    numbers: HashMap<Name, u32>,
+    keys: RandomState,
+    index: Index,
     watched: Slab<Watched>,
     records: Slab<Record>,
     classes: [Class; CLASSES],
@@ -69,7 +80,8 @@ impl Hold {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            numbers: HashMap::new(),
+            keys: RandomState::new(),
+            index: Index::new(),
             watched: Slab::new(limits.watched),
             records: Slab::new(limits.records),
             classes: [Class::EMPTY; CLASSES],
@@ -88,7 +100,7 @@ impl Hold {
 
     /// Gives all memory back if nothing is watched.
     pub(super) fn shrink(&mut self) {
-        if self.is_empty() && self.numbers.capacity() > 0 {
+        if self.is_empty() && self.index.is_reserved() {
             *self = Self {
                 dropped: self.dropped,
                 ..Self::new(self.limits)
@@ -97,36 +109,56 @@ impl Hold {
     }
 
     pub(super) fn find(&self, sighting: &Sighting) -> Option<u32> {
-        match self.is_empty() {
-            true => None,
-            false => self.numbers.get(&sighting.into()).copied(),
+        if self.is_empty() {
+            return None;
         }
+        let name = Name::from(sighting);
+        self.find_name(&name, name.hash(&self.keys))
+    }
+
+    fn find_name(&self, name: &Name, hash: u32) -> Option<u32> {
+        let is_it = |number| {
+            let watched = self.watched.get(number);
+            watched.is_some_and(|watched| watched.name == *name)
+        };
+        self.index.find(hash, is_it)
     }
 
     /// Watches the identifier of `sighting`, if it is not watched already, and counts the sighting towards
     /// its proof.
-    pub(super) fn hear(&mut self, sighting: &Sighting) -> Option<(u32, Proof)> {
-        if self.watched.is_full() {
-            self.give_way();
-        }
-        if self.numbers.capacity() == 0 {
-            self.numbers.reserve(2 * self.limits.watched);
-        }
+    pub(super) fn hear(&mut self, sighting: &Sighting) -> Heard {
         let name = Name::from(sighting);
-        let number = match self.numbers.get(&name) {
-            Some(number) => *number,
-            None => {
-                let number = self.watched.insert(Watched::new(name, sighting.first))?;
-                self.numbers.insert(name, number);
-                number
-            }
+        let hash = name.hash(&self.keys);
+        let number = match self.find_name(&name, hash) {
+            Some(number) => number,
+            None => match self.watch(name, hash, sighting.first) {
+                Some(number) => number,
+                None => return Heard::NoRoom,
+            },
         };
+        if self.is_over(number, sighting.first) {
+            return Heard::Over(number);
+        }
         self.unlink(number);
-        let watched = self.watched.get_mut(number)?;
+        let Some(watched) = self.watched.get_mut(number) else {
+            return Heard::NoRoom;
+        };
         watched.hear(sighting);
         let proven = watched.proven;
         self.link(number);
-        Some((number, proven))
+        Heard::Proven(number, proven)
+    }
+
+    fn watch(&mut self, name: Name, hash: u32, begun: Timestamp) -> Option<u32> {
+        if self.watched.is_full() {
+            self.give_way();
+        }
+        if !self.index.is_reserved() {
+            self.index.reserve(self.limits.watched);
+        }
+        let number = self.watched.insert(Watched::new(name, hash, begun))?;
+        self.index.insert(hash, number);
+        Some(number)
     }
 
     /// Lets `sighting` of the identifier `number` wait.
@@ -183,16 +215,15 @@ impl Hold {
         self.dropped += dropped;
         self.unlink(number);
         if let Some(watched) = self.watched.get(number) {
-            self.numbers.remove(&watched.name);
+            self.index.remove(watched.hash, number);
             self.watched.give_back(number);
         }
     }
 
     /// Whether the identifier `number`, heard again at `now`, has lived longer than one does.
-    pub(super) fn is_over(&self, number: u32, now: Timestamp) -> bool {
-        self.watched
-            .get(number)
-            .is_some_and(|watched| apart(watched.begun, now) > LIFE)
+    fn is_over(&self, number: u32, now: Timestamp) -> bool {
+        let watched = self.watched.get(number);
+        watched.is_some_and(|watched| apart(watched.begun, now) > LIFE)
     }
 
     /// The identifier of the class `turn` that was heard longest ago, if that is longer than one lives.
@@ -263,12 +294,9 @@ impl Hold {
 
 #[cfg(test)]
 impl Hold {
-    /// Bytes that are reserved. The hash table takes a name, a number and a byte for each place, of which
-    /// it fills seven eighths; its capacity is less while places are marked as given back.
+    /// Bytes that are reserved.
     pub(super) fn bytes(&self) -> usize {
-        let places = (self.numbers.capacity() * 8).div_ceil(7);
-        let table = places * (size_of::<(Name, u32)>() + 1);
-        table + self.watched.bytes() + self.records.bytes()
+        self.index.bytes() + self.watched.bytes() + self.records.bytes()
     }
 
     /// Panics if lists, weights and table do not agree.
@@ -279,7 +307,7 @@ impl Hold {
             while let Some(entry) = self.watched.get(next) {
                 assert_eq!(usize::from(entry.class), number);
                 assert_eq!(entry.before, before);
-                assert_eq!(self.numbers.get(&entry.name), Some(&next));
+                assert_eq!(self.find_name(&entry.name, entry.hash), Some(next));
                 let mut held = 0;
                 let mut record = entry.oldest;
                 while let Some(found) = self.records.get(record) {
@@ -297,7 +325,7 @@ impl Hold {
             assert_eq!((class.back, class.weight), (before, weight));
         }
         assert_eq!((watched, records), (self.watched.len(), self.records.len()));
-        assert_eq!(watched, self.numbers.len());
+        assert_eq!(watched, self.index.len());
         assert!(watched <= self.limits.watched && records <= self.limits.records);
     }
 }

@@ -47,6 +47,7 @@ use crate::sighting::Sighting;
 use crate::time::{Timestamp, UtcDay};
 
 mod hold;
+mod index;
 mod share;
 mod slab;
 mod watched;
@@ -56,7 +57,7 @@ mod attacks;
 #[cfg(test)]
 mod tests;
 
-use hold::{Hold, Limits};
+use hold::{Heard, Hold, Limits};
 use share::{Days, Proof, Room, Share};
 
 /// Identifiers of one class that are let go of with a sighting, at most. Chosen: each of eight classes has
@@ -165,12 +166,12 @@ impl Admission {
                 self.tally.store(sighting.clone(), days, out);
             }
             _ => match self.hear(sighting, days, out) {
-                Some((number, proven)) if proven >= asked && room == Room::Now => {
+                Heard::Proven(number, proven) if proven >= asked && room == Room::Now => {
                     self.release(number, days, out);
                     self.tally.store(sighting.clone(), days, out);
                 }
-                Some((number, _)) => self.hold.hold(number, sighting),
-                None => self.hold.dropped += 1,
+                Heard::Proven(number, _) => self.hold.hold(number, sighting),
+                Heard::Over(_) | Heard::NoRoom => self.hold.dropped += 1,
             },
         }
     }
@@ -180,13 +181,13 @@ impl Admission {
         sighting: &Sighting,
         days: &mut Days<F>,
         out: &mut Vec<Sighting>,
-    ) -> Option<(u32, Proof)> {
-        if let Some(number) = self.hold.find(sighting)
-            && self.hold.is_over(number, self.now)
-        {
-            // It lives on, and must prove itself anew.
-            self.last_call(number, days, out);
-        }
+    ) -> Heard {
+        let heard = self.hold.hear(sighting);
+        let Heard::Over(number) = heard else {
+            return heard;
+        };
+        // It lives on, and must prove itself anew.
+        self.last_call(number, days, out);
         self.hold.hear(sighting)
     }
 

@@ -92,7 +92,7 @@ impl<F: FnMut(UtcDay) -> u64> Days<F> {
         let share = self.share;
         let taken = *self.taken(day);
         let then = taken.saturating_add(SIGHTING_BYTES_MAX);
-        let room = if then <= share.limit(day, now) {
+        let room = if then <= share.paced_from() || then <= share.limit(day, now) {
             Room::Now
         } else if then <= share.whole {
             Room::Later

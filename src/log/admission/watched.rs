@@ -1,5 +1,6 @@
 //! What is known of one identifier, and what it proves.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use super::share::Proof;
@@ -38,7 +39,7 @@ pub(super) const CLASSES: usize = 8;
 pub(super) const UNLINKED: u8 = u8::MAX;
 
 /// What tells one identifier from another.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Name {
     pub(super) protocol: ProtocolKind,
     pub(super) id: EphemeralId,
@@ -55,10 +56,25 @@ impl From<&Sighting> for Name {
     }
 }
 
+impl Name {
+    /// Under random keys, so that nobody can choose names that meet.
+    pub(super) fn hash(&self, keys: &RandomState) -> u32 {
+        let (len, id) = self.id.into();
+        let metadata = self.metadata.map_or(0, u32::from_le_bytes);
+        let kinds = [len, self.protocol as u8, self.metadata.is_some().into(), 0];
+        let mut hasher = keys.build_hasher();
+        hasher.write_u128(u128::from_le_bytes(id));
+        hasher.write_u64(u64::from(metadata) << 32 | u64::from(u32::from_le_bytes(kinds)));
+        // Its lower half is as good as the whole.
+        hasher.finish() as u32
+    }
+}
+
 /// What is known of an identifier.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Watched {
     pub(super) name: Name,
+    pub(super) hash: u32,
     pub(super) proven: Proof,
     pub(super) class: u8,
     pub(super) held: u16,
@@ -87,9 +103,10 @@ pub(super) struct Record {
 }
 
 impl Watched {
-    pub(super) const fn new(name: Name, begun: Timestamp) -> Self {
+    pub(super) const fn new(name: Name, hash: u32, begun: Timestamp) -> Self {
         Self {
             name,
+            hash,
             proven: Proof::Heard,
             class: UNLINKED,
             held: 0,
