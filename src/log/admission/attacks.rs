@@ -4,8 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::protocol::{EphemeralId, ProtocolKind};
-use crate::sighting::{Rssi, RssiSummary, Source};
+use crate::protocol::EphemeralId;
 
 /// The day's share of a log of 120 MiB.
 const SHARE: u64 = 8 << 20;
@@ -149,23 +148,13 @@ impl Attack {
 fn sighting(who: u64, metadata: Option<[u8; 4]>, ms: u64, dbm: i32) -> Sighting {
     let day: UtcDay = "2020-08-08".parse().unwrap();
     let first = day.start().saturating_add(Duration::from_millis(ms));
-    let rssi = Rssi::from_dbm(dbm).unwrap();
     let mut id = [0; 16];
     id[..8].copy_from_slice(&who.to_le_bytes());
     id[8..12].copy_from_slice(&metadata.unwrap());
     Sighting {
-        protocol: ProtocolKind::Gaen,
         id: id.into(),
         metadata,
-        first,
-        last: first.saturating_add(Duration::from_millis(29_000)),
-        frames: 100,
-        rssi: Some(RssiSummary {
-            min: rssi,
-            mean: rssi,
-            max: rssi,
-        }),
-        source: Source::ServiceData,
+        ..tests::sighting(0, first, dbm)
     }
 }
 
@@ -173,7 +162,7 @@ fn sighting(who: u64, metadata: Option<[u8; 4]>, ms: u64, dbm: i32) -> Sighting 
 /// quarter of an hour, not all at once.
 fn neighbours(count: u64, half_minute: u64, dbm: i32) -> impl Iterator<Item = Sighting> {
     (0..count).map(move |neighbour| {
-        let who = neighbour << 32 | (half_minute + neighbour) / 30;
+        let who = (neighbour << 32) | ((half_minute + neighbour) / 30);
         let ms = half_minute * HALF_MINUTE_MS + neighbour * HALF_MINUTE_MS / count;
         sighting(who, TRUE, ms, dbm)
     })
@@ -221,7 +210,8 @@ fn run(attack: &Attack, scale: u64, true_dbm: i32) -> Outcome {
         disk.write(&stored);
         let true_ones = stored.iter().filter(|sighting| sighting.metadata == TRUE);
         kept.extend(true_ones.map(|sighting| sighting.first));
-        (heard.clear(), stored.clear());
+        heard.clear();
+        stored.clear();
     }
     let at = |ms| sighting(0, TRUE, ms, 0).first;
     let (from, to) = (at(attack.from_ms), at(attack.to_ms + HOUR_MS / 3));

@@ -36,7 +36,7 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_unix_seconds(day().start().unix_seconds() + 43_200 + seconds)
 }
 
-fn sighting(who: u32, first: Timestamp, dbm: i32) -> Sighting {
+pub(super) fn sighting(who: u32, first: Timestamp, dbm: i32) -> Sighting {
     let mut id = [0; 16];
     id[..4].copy_from_slice(&who.to_le_bytes());
     let rssi = Rssi::from_dbm(dbm).unwrap();
@@ -56,7 +56,7 @@ fn sighting(who: u32, first: Timestamp, dbm: i32) -> Sighting {
     }
 }
 
-/// `who` at -60 dBm, each half minute from `from` until before `to`, in seconds since noon.
+/// `who` each half minute from `from` until before `to`, in seconds since noon.
 fn stay(who: u32, from: u64, to: u64, dbm: i32) -> Vec<Sighting> {
     let firsts = (from..to).step_by(30);
     firsts
@@ -407,7 +407,8 @@ proptest! {
         let (mut out, mut rest) = (Vec::new(), &given[..]);
         for (batch, even, odd) in &batches {
             let (now, later) = rest.split_at(batch.len());
-            let used = |day: UtcDay| if day.unix_days() % 2 == 0 { *even } else { *odd };
+            let is_even = |day: UtcDay| day.unix_days().is_multiple_of(2);
+            let used = |day| if is_even(day) { *even } else { *odd };
             admission.admit(now, used, &mut out);
             rest = later;
             admission.hold.assert_sound();
