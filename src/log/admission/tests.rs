@@ -136,7 +136,8 @@ fn a_full_day_stores_nothing_and_counts() {
 #[test]
 fn who_has_proven_himself_is_stored_at_once_from_then_on() {
     let mut admission = Admission::new(SHARE);
-    admit(&mut admission, &stay(1, 0, 600, -60), STAY);
+    admit(&mut admission, &stay(1, 0, 600, -80), STAY);
+    // On average it is far by now.
     let weaker = [sighting(1, at(600), -100)];
     assert_eq!(admit(&mut admission, &weaker, STAY), weaker);
 }
