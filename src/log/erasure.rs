@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::admission::Admission;
 use super::home::Home;
 use super::segment::SegmentName;
 use super::{EncounterLog, FileStorage, KeyError, KeyProvider, LogError, Storage, renewal};
@@ -99,6 +100,7 @@ impl EncounterLog {
     /// As [`wipe`].
     pub fn wipe(mut self) -> Result<(), LogError> {
         // What is dropped now is not to write anything.
+        self.admission = Admission::new(0);
         self.unnoted = 0;
         wipe_home(&*self.home.storage, &*self.keys)
     }

@@ -157,10 +157,13 @@ impl Manifest {
         Ok(SegmentName { day, number })
     }
 
-    /// Bytes that segments of `day` take.
-    pub(super) fn bytes_of(&self, day: UtcDay) -> u64 {
-        let of_day = self.segments.iter().filter(|(name, _)| name.day == day);
-        of_day.map(|(_, length)| length.least()).sum()
+    /// Bytes that the segments of each day take.
+    pub(super) fn bytes_of_days(&self) -> BTreeMap<UtcDay, u64> {
+        let mut days = BTreeMap::new();
+        for (name, length) in &self.segments {
+            *days.entry(name.day).or_default() += length.least();
+        }
+        days
     }
 
     /// Bytes that all segments take.

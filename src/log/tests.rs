@@ -22,8 +22,11 @@ fn sighting(number: u8, first_s: u64) -> Sighting {
     }
 }
 
-/// A segment's bytes, and its chunks: what each is bound to, and its sealed body.
-fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
+/// What a chunk is bound to, and its sealed body.
+type Chunk = (Vec<u8>, Vec<u8>);
+
+/// A segment's header, and its chunks.
+fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<Chunk>) {
     let mut bytes = Vec::new();
     let mut file = storage.open(name).unwrap().bytes;
     file.read_to_end(&mut bytes).unwrap();
@@ -40,7 +43,7 @@ fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8
 
 /// How many of a segment's chunks open with `secret`, taken for anything that a secret can be: the
 /// segment's root or any later state, a chunk's key, the reading key, or what sealed earlier versions.
-fn opened_with(secret: &Secret<32>, header: &[u8], chunks: &[(Vec<u8>, Vec<u8>)]) -> usize {
+fn opened_with(secret: &Secret<32>, header: &[u8], chunks: &[Chunk]) -> usize {
     let prelude =
         SegmentHeader::from_bytes(header[..PRELUDE_BYTES].try_into().unwrap(), "s").unwrap();
     let mut keys = vec![
@@ -56,7 +59,7 @@ fn opened_with(secret: &Secret<32>, header: &[u8], chunks: &[(Vec<u8>, Vec<u8>)]
             state = next;
         }
     }
-    let opens = |(aad, sealed): &&(Vec<u8>, Vec<u8>)| {
+    let opens = |(aad, sealed): &&Chunk| {
         keys.iter()
             .any(|key| key.open(0, aad, &mut sealed.clone()).is_ok())
     };
