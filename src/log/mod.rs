@@ -17,6 +17,8 @@ mod reader;
 mod segment;
 
 pub use error::{LogError, NotAppended};
+#[cfg(feature = "passphrase")]
+pub use keys::{Argon2Parameters, PassphraseFile};
 pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
 pub use reader::{LogReader, Sightings};
 
