@@ -24,6 +24,16 @@ use sealed::{Master, Sealed};
 /// A passphrase is bytes. Text that people type is to be brought into one form first (RFC 8265), lest the
 /// same letters from another keyboard be another passphrase.
 ///
+/// ```no_run
+/// use truyvet::EncounterLog;
+/// use truyvet::log::PassphraseFile;
+///
+/// # let typed_in = "correct horse battery staple";
+/// let keys = PassphraseFile::open_or_create("my-log.key", typed_in)?;
+/// let log = EncounterLog::open("my-log", &keys)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// `docs/log-format.md` has every byte of the file.
 #[derive(Debug)]
 pub struct PassphraseFile {
