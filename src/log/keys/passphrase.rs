@@ -191,8 +191,7 @@ fn required(master: &Option<Master>) -> Result<&Master, KeyError> {
 /// What one guess at a passphrase costs.
 ///
 /// The default is what RFC 9106, section 4, recommends second, for where 2 GiB cannot be had: 64 MiB, 3
-/// iterations, 4 lanes. It takes some tenths of a second on a laptop and a second or so on a
-/// phone: lanes are computed one after the other.
+/// iterations, 4 lanes. Lanes are computed one after the other, on the thread that opens the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Argon2Parameters {
     memory_kib: u32,
@@ -202,8 +201,7 @@ pub struct Argon2Parameters {
 
 impl Argon2Parameters {
     /// What is computed at most, so that a hostile file cannot take a device's memory or hours. Chosen:
-    /// sixteen times the default's memory, ten times its iterations, four times its lanes, which
-    /// takes a minute or two.
+    /// sixteen times the default's memory and ten times its iterations, 170 times its work.
     const MAX: Self = Self {
         memory_kib: 1 << 20,
         iterations: 32,
