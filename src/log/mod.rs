@@ -27,6 +27,8 @@ mod storage;
 pub use admission::Admitted;
 pub use erasure::{KeysRenewed, Purged, wipe};
 pub use error::{LogError, NotAppended};
+#[cfg(feature = "passphrase")]
+pub use keys::{Argon2Parameters, PassphraseFile};
 pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
 pub use options::{InvalidOptions, LogOptions};
 pub use reader::{LogReader, Sightings};
