@@ -66,6 +66,14 @@ pub trait Clock: Send + Sync {
         None
     }
 
+    /// What all clocks say, to be kept and compared with another after a restart.
+    fn reading(&self) -> ClockReading {
+        ClockReading {
+            wall: self.now().wall,
+            uptime: self.uptime(),
+        }
+    }
+
     /// How much real time passes until the monotonic clock reads `monotonic`. A simulated clock
     /// that runs faster than the world gives less than the difference.
     fn real_time_until(&self, monotonic: Duration) -> Duration {
