@@ -29,10 +29,8 @@ pub struct LogReader {
 pub(super) type Listed = (SegmentName, Option<Length>);
 
 /// The days of any segment.
-pub(super) const ALL_DAYS: (UtcDay, UtcDay) = (
-    UtcDay::from_unix_days(0),
-    UtcDay::from_unix_days(u32::MAX),
-);
+pub(super) const ALL_DAYS: (UtcDay, UtcDay) =
+    (UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX));
 
 impl std::fmt::Debug for LogReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::LogError;
 use super::distinct::{DistinctCount, DistinctCounter};
 use super::reader::{Listed, LogReader};
 use super::segment::{ChunkRead, SegmentName};
-use super::LogError;
 use crate::sighting::{Rssi, ScanGap, Sighting};
 use crate::time::{Timestamp, UtcDay};
 
@@ -271,7 +271,10 @@ impl Marks {
             return;
         }
         let words = range.start / 64..range.end.div_ceil(64);
-        for (index, word) in words.clone().zip(self.0.get_mut(words).into_iter().flatten()) {
+        for (index, word) in words
+            .clone()
+            .zip(self.0.get_mut(words).into_iter().flatten())
+        {
             let from = range.start.saturating_sub(index * 64).min(63);
             let to = (range.end - index * 64).min(64);
             *word |= u64::MAX >> (64 - (to - from)) << from;

@@ -87,8 +87,8 @@ impl Verification {
     }
 }
 
-/// A sealed file of no log is longer; see `home`.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Of the log's identity no more is read. Chosen: ten times what it has.
+const META_BYTES_MAX: u64 = 1 << 10;
 
 impl LogReader {
     /// Reads everything, and says what opens and what does not: segments and their chunks, the manifest, own
@@ -106,7 +106,7 @@ impl LogReader {
     /// [`LogError::Renewed`] if its keys were made anew meanwhile: open it again.
     pub fn verify(&self, mut progress: impl FnMut(f64)) -> Result<Verification, LogError> {
         let (listed, damage) = self.segments_as_known()?;
-        let mut files = vec![self.verify_meta(), self.verify_manifest(&listed, damage)?];
+        let mut files = vec![self.verify_meta()?, self.verify_manifest(&listed, damage)?];
         let (own_keys, file) = self.verify_own_keys()?;
         files.push(file);
         for kind in [FileKind::SegmentKeys, FileKind::ReadingKey] {
@@ -156,28 +156,31 @@ impl LogReader {
 
     /// The log's identity, which opened when the reader was; it may have been damaged since. While keys are
     /// being renewed, either file may be the one that opens.
-    fn verify_meta(&self) -> FileVerification {
+    fn verify_meta(&self) -> Result<FileVerification, LogError> {
         let kind = FileKind::Meta;
         let mut failed = LogError::corrupted(kind.name(), 0, "it is missing");
         for name in [kind.name().to_owned(), next(kind)] {
-            let opened = match self.read_small(&name) {
+            let opened = match self.read_meta(&name) {
                 Ok(bytes) => kind.open(&self.home.kek, &[], &bytes),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => Err(self.home.io("read", &name, e)),
             };
             match opened {
-                Ok(Some(_)) => return self.file(kind, None),
+                Ok(Some(_)) => return Ok(self.file(kind, None)),
                 Ok(None) => failed = LogError::corrupted(kind.name(), 28, "it does not open"),
                 Err(error) => failed = error,
             }
         }
-        self.file(kind, Some(failed))
+        match Manifest::read(&self.home) {
+            Err(LogError::Renewed) => Err(LogError::Renewed),
+            _ => Ok(self.file(kind, Some(failed))),
+        }
     }
 
-    fn read_small(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn read_meta(&self, name: &str) -> io::Result<Vec<u8>> {
         let file = self.home.storage.open(name)?;
         let mut bytes = Vec::new();
-        file.bytes.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        file.bytes.take(META_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
