@@ -232,7 +232,8 @@ mod tests {
                 .all(|rank| u32::from(*rank) <= sketch.rank_max())
         );
         // As good as it gets, and no overflow.
-        sketch.registers.fill(sketch.rank_max() as u8);
+        let full = sketch.rank_max() as u8;
+        sketch.registers.fill(full);
         assert!(sketch.estimate() > 1 << 60);
     }
 
