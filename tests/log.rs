@@ -23,6 +23,8 @@ use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 mod erasure;
 #[path = "log/golden.rs"]
 mod golden;
+#[path = "log/reading.rs"]
+mod reading;
 #[path = "log/tampering.rs"]
 mod tampering;
 
