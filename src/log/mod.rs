@@ -13,6 +13,9 @@ use std::sync::Arc;
 mod erasure;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod keys;
 mod manifest;
