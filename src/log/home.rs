@@ -1,5 +1,6 @@
 //! A log's place: its small sealed files, how they are replaced, and which segments there are.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -284,6 +285,20 @@ impl Home {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|e| self.io("remove", name, e)),
         }
+    }
+
+    /// Deletes those of the segments that are there, for certain, and tells how many.
+    pub(super) fn delete(&self, names: &BTreeSet<SegmentName>) -> Result<usize, LogError> {
+        let there = self.segment_names()?;
+        let mut deleted = 0;
+        for name in there.iter().filter(|name| names.contains(name)) {
+            self.remove(&name.to_string())?;
+            deleted += 1;
+        }
+        if deleted > 0 {
+            self.sync_directory()?;
+        }
+        Ok(deleted)
     }
 
     pub(super) fn sync_directory(&self) -> Result<(), LogError> {

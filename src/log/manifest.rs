@@ -1,7 +1,7 @@
 //! Which segments a log has, and how long they are for certain: what a file that was cut, removed or put
 //! back is told by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,9 @@ impl Length {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Manifest {
     pub(super) segments: BTreeMap<SegmentName, Length>,
-    /// The day of the last renewal of keys.
+    /// Segments that are being deleted: a crash may have kept them.
+    pub(super) doomed: BTreeSet<SegmentName>,
+    /// The day of the last renewal of keys; `None` if segments have been deleted since.
     pub(super) renewed: Option<UtcDay>,
     /// When the manifest was written.
     pub(super) clock: Option<ClockReading>,
@@ -43,6 +45,7 @@ pub(super) struct Manifest {
 #[derive(Deserialize, Serialize)]
 struct Stored {
     segments: Vec<(u32, u32, u64, u64)>,
+    doomed: Vec<(u32, u32)>,
     renewed: Option<u32>,
     clock: Option<ClockReading>,
 }
@@ -64,8 +67,13 @@ impl Manifest {
             };
             (SegmentName { day, number }, length)
         });
+        let doomed = stored.doomed.into_iter().map(|(day, number)| {
+            let day = UtcDay::from_unix_days(day);
+            SegmentName { day, number }
+        });
         Ok(Some(Self {
             segments: segments.collect(),
+            doomed: doomed.collect(),
             renewed: stored.renewed.map(UtcDay::from_unix_days),
             clock: stored.clock,
         }))
@@ -86,8 +94,11 @@ impl Manifest {
             ) = (name.day.unix_days(), *length);
             (day, name.number, acknowledged, found)
         });
+        let doomed = self.doomed.iter();
+        let doomed = doomed.map(|name| (name.day.unix_days(), name.number));
         codec::encode(&Stored {
             segments: segments.collect(),
+            doomed: doomed.collect(),
             renewed: self.renewed.map(UtcDay::unix_days),
             clock: self.clock,
         })
@@ -99,6 +110,8 @@ impl Manifest {
     pub(super) fn adopt(home: &Home) -> Result<Self, LogError> {
         let before = Self::read(home)?;
         let mut manifest = before.clone().unwrap_or_default();
+        home.delete(&manifest.doomed)?;
+        manifest.doomed.clear();
         for name in home.segment_names()? {
             let file = name.to_string();
             let stored = home.storage.open(&file);
@@ -134,7 +147,7 @@ impl Manifest {
         day: UtcDay,
         there: &[SegmentName],
     ) -> Result<SegmentName, LogError> {
-        let known = self.segments.keys().chain(there);
+        let known = self.segments.keys().chain(&self.doomed).chain(there);
         let of_day = known.filter(|name| name.day == day);
         let number = of_day.map(|name| name.number).max();
         let number = number.map_or(0, |last| last.saturating_add(1));
@@ -144,10 +157,13 @@ impl Manifest {
         Ok(SegmentName { day, number })
     }
 
-    /// Bytes that segments of `day` take.
-    pub(super) fn bytes_of(&self, day: UtcDay) -> u64 {
-        let of_day = self.segments.iter().filter(|(name, _)| name.day == day);
-        of_day.map(|(_, length)| length.least()).sum()
+    /// Bytes that the segments of each day take.
+    pub(super) fn bytes_of_days(&self) -> BTreeMap<UtcDay, u64> {
+        let mut days = BTreeMap::new();
+        for (name, length) in &self.segments {
+            *days.entry(name.day).or_default() += length.least();
+        }
+        days
     }
 
     /// Bytes that all segments take.

@@ -104,7 +104,7 @@ pub(crate) struct SegmentWriter {
     pub(super) name: SegmentName,
     prelude: [u8; PRELUDE_BYTES],
     pub(super) ratchet: Ratchet,
-    packer: Packer,
+    pub(super) packer: Packer,
     /// What the clocks said when they were last noted here.
     pub(super) clock: Option<ClockRecord>,
     /// Bytes that are on the disk for certain.

@@ -3,7 +3,8 @@
 use std::io::{BufReader, Read};
 
 use super::super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SegmentHeader,
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES,
+    SegmentHeader,
 };
 use super::super::home::Home;
 use super::super::manifest::Length;
@@ -81,6 +82,10 @@ impl<'a> SegmentReader<'a> {
             keys: None,
             body: Body::default(),
         };
+        // It was being made, and nothing can be in it: whatever is there, a power cut may have left it.
+        if length.is_none() && reader.len <= SEGMENT_HEADER_BYTES as u64 {
+            return Ok(reader);
+        }
         let Some(header) = reader.header()? else {
             return Ok(reader);
         };
