@@ -15,6 +15,9 @@ mod distinct;
 mod erasure;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod keys;
 mod manifest;

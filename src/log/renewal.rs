@@ -66,6 +66,14 @@ impl Reading {
         })
     }
 
+    #[cfg(fuzzing)]
+    pub(super) fn of(private: Secret<32>, roots: BTreeMap<SegmentId, Secret<32>>) -> Self {
+        Self {
+            private: Some(private),
+            roots,
+        }
+    }
+
     /// The root of a version 3 segment.
     pub(super) fn root(
         &self,
