@@ -1,0 +1,42 @@
+//! The encounter log. The one file of this package that names its interface.
+
+use std::path::Path;
+
+use truyvet::log::{EncounterLog, LogReader, MemoryKey};
+use truyvet::{Secret, Sighting};
+
+use super::{Engine, KEY, Writer};
+use crate::Result;
+
+/// The encounter log as it is: it has nothing to set.
+pub const ENGINE: Engine = Engine {
+    name: "truyvet",
+    open: |dir| Ok(Box::new(EncounterLog::open(dir, &key())?)),
+    read,
+    compact: None,
+};
+
+/// Bytes that a log may take at most; `None` as long as it has no such limit.
+pub const BUDGET_BYTES: Option<u64> = None;
+
+fn key() -> MemoryKey {
+    MemoryKey::new(Secret::new(KEY))
+}
+
+fn read(dir: &Path, each: &mut dyn FnMut(Sighting)) -> Result<()> {
+    let reader = LogReader::open(dir, &key())?;
+    for sighting in reader.sightings()? {
+        each(sighting?);
+    }
+    Ok(())
+}
+
+impl Writer for EncounterLog {
+    fn append(&mut self, sightings: &[Sighting]) -> Result<()> {
+        Ok(Self::append(self, sightings)?)
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
