@@ -35,9 +35,6 @@ enum Step {
         days: Days,
         dir: PathBuf,
     },
-    /// Makes it small.
-    #[command(hide = true)]
-    Compact { engine: String, dir: PathBuf },
     /// Reads all; prints microseconds to the first sighting, sightings, KiB of memory at most.
     #[command(hide = true)]
     Read { engine: String, dir: PathBuf },
@@ -75,10 +72,6 @@ fn main() -> ExitCode {
 fn run(step: &Step) -> Result<()> {
     match step {
         Step::Store { engine, days, dir } => store(Engine::named(engine)?, *days, dir),
-        Step::Compact { engine, dir } => match Engine::named(engine)?.compact {
-            Some(compact) => compact(dir),
-            None => Ok(()),
-        },
         Step::Read { engine, dir } => read(Engine::named(engine)?, dir),
         Step::Idle => {
             println!("{}", measure::peak_resident_kib()?);
@@ -139,14 +132,13 @@ fn child(args: &[&str], dir: Option<&Path>) -> Result<Vec<u64>> {
 }
 
 /// What is told of an engine, in this order.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 7] = [
     "busy day: at rest",
-    "compacted",
     "written",
     "hostile day: at rest",
-    "compacted",
     "written",
-    "14 days: to the first, ms",
+    "14 days: at rest",
+    "to the first, ms",
     "memory at most, MB",
 ];
 
@@ -184,14 +176,13 @@ fn measured(engine: Engine, home: Option<&Path>) -> Result<Vec<f64>> {
         let dir = measure::fresh(home)?;
         let written = child(&["store", engine.name, days], Some(dir.path()))?;
         let at_rest = measure::at_rest(dir.path())?;
-        child(&["compact", engine.name], Some(dir.path()))?;
-        let compacted = measure::at_rest(dir.path())?;
         let written = written.first().copied().unwrap_or_default();
-        row.extend([at_rest, compacted, written].map(|bytes| bytes as f64 / SIGHTINGS as f64));
+        row.extend([at_rest, written].map(|bytes| bytes as f64 / SIGHTINGS as f64));
     }
 
     let dir = measure::fresh(home)?;
     child(&["store", engine.name, "full"], Some(dir.path()))?;
+    row.push(measure::at_rest(dir.path())? as f64 / (DAYS * SIGHTINGS) as f64);
     // By time to the first sighting, so that the middle one is found.
     let mut openings = BTreeMap::new();
     for opening in 0..OPENINGS {

@@ -22,11 +22,6 @@ pub(super) const ENGINE: Engine = Engine {
     name: "fjall",
     open: |dir| Ok(Box::new(Fjall::open(dir)?)),
     read,
-    compact: Some(|dir| {
-        let (_database, sightings) = database(dir)?;
-        sightings.rotate_memtable_and_wait()?;
-        Ok(sightings.major_compact()?)
-    }),
 };
 
 const CACHE_BYTES: u64 = 8 << 20;

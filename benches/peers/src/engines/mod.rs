@@ -26,8 +26,6 @@ pub struct Engine {
     pub open: fn(&Path) -> Result<Box<dyn Writer>>,
     /// Opens what is in a directory and gives each sighting in it, in the order in which they came.
     pub read: fn(&Path, &mut dyn FnMut(Sighting)) -> Result<()>,
-    /// Makes what is in a directory as small as the engine can, where it does not by itself.
-    pub compact: Option<fn(&Path) -> Result<()>>,
 }
 
 /// What is written to.

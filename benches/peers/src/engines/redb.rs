@@ -21,10 +21,6 @@ pub(super) const ENGINE: Engine = Engine {
     name: "redb",
     open: |dir| Ok(Box::new(Redb::open(dir)?)),
     read,
-    compact: Some(|dir| {
-        database(dir)?.compact()?;
-        Ok(())
-    }),
 };
 
 const TABLE: TableDefinition<'_, u64, &[u8; SEALED_LEN]> = TableDefinition::new("sightings");
@@ -58,7 +54,8 @@ fn database(dir: &Path) -> Result<Database> {
 
 fn read(dir: &Path, each: &mut dyn FnMut(Sighting)) -> Result<()> {
     let sealer = Sealer::new()?;
-    let transaction = database(dir)?.begin_read()?;
+    let database = database(dir)?;
+    let transaction = database.begin_read()?;
     for entry in transaction.open_table(TABLE)?.iter()? {
         let (number, sealed) = entry?;
         each(sealer.open(number.value(), sealed.value())?);

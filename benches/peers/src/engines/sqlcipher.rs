@@ -28,7 +28,6 @@ pub(super) const ENGINE: Engine = Engine {
         Ok(Box::new(connection))
     },
     read,
-    compact: Some(|dir| Ok(connect(dir)?.execute_batch("VACUUM")?)),
 };
 
 fn connect(dir: &Path) -> Result<Connection> {

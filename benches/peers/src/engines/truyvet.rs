@@ -13,7 +13,6 @@ pub const ENGINE: Engine = Engine {
     name: "truyvet",
     open: |dir| Ok(Box::new(EncounterLog::open(dir, &key())?)),
     read,
-    compact: None,
 };
 
 /// Bytes that a log may take at most; `None` as long as it has no such limit.
