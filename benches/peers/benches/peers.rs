@@ -2,8 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use truyvet_peers::days::{BATCH, SIGHTINGS, busy};
 use truyvet_peers::engines::ENGINES;
 use truyvet_peers::measure;
@@ -16,7 +17,9 @@ fn fresh() -> tempfile::TempDir {
 fn append(c: &mut Criterion) {
     let sightings = busy(0);
     let mut group = c.benchmark_group("append");
-    group.sample_size(10);
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    // Ten runs of the slowest.
+    group.measurement_time(Duration::from_secs(20));
     group.throughput(Throughput::Elements(SIGHTINGS));
     for engine in ENGINES {
         group.bench_function(engine.name, |b| {
@@ -36,7 +39,7 @@ fn append(c: &mut Criterion) {
 fn read(c: &mut Criterion) {
     let sightings = busy(0);
     let mut group = c.benchmark_group("read");
-    group.sample_size(20);
+    group.sample_size(20).sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(SIGHTINGS));
     for engine in ENGINES {
         let dir = fresh();

@@ -73,7 +73,7 @@ fn copy_all(from: &Path, to: &Path) {
 
 #[test]
 fn nothing_is_in_plain() {
-    let sightings: Vec<_> = days::hostile(0).into_iter().take(500).collect();
+    let sightings: Vec<_> = days::busy(0).into_iter().take(500).collect();
     let first_ms = |time: Timestamp| time.unix_millis().to_le_bytes()[..6].to_vec();
     for engine in ENGINES {
         let dir = tempfile::tempdir().unwrap();
@@ -99,7 +99,10 @@ fn bytes_below(dir: &Path, bytes: &mut Vec<u8>) {
         if entry.file_type().unwrap().is_dir() {
             bytes_below(&entry.path(), bytes);
         } else {
-            bytes.extend(std::fs::read(entry.path()).unwrap());
+            let file = std::fs::read(entry.path()).unwrap();
+            // fjall's journal is made with 64 MiB of zeros.
+            let end = file.iter().rposition(|byte| *byte != 0);
+            bytes.extend(&file[..end.map_or(0, |last| last + 1)]);
         }
     }
 }
