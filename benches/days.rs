@@ -1,6 +1,10 @@
 //! Days to measure the encounter log with: one model, shared by this folder's benches (`mod days;`) and by
 //! the package `peers`, which takes it by its path.
-#![allow(dead_code, reason = "not all that use it need every day")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "not all that use it need every day, and to a bench it is private"
+)]
 #![allow(
     clippy::unwrap_used,
     reason = "its numbers are chosen so that all hold"
