@@ -18,6 +18,8 @@ mod forging;
 mod latency;
 #[path = "bluez/monitoring.rs"]
 mod monitoring;
+#[path = "bluez/overhearing.rs"]
+mod overhearing;
 #[path = "bluez/pausing.rs"]
 mod pausing;
 #[path = "bluez/private_bus.rs"]
