@@ -30,6 +30,8 @@ mod reading;
 mod stack;
 #[path = "bluez/storm.rs"]
 mod storm;
+#[path = "bluez/switching.rs"]
+mod switching;
 #[path = "bluez/waiting.rs"]
 mod waiting;
 #[path = "bluez/whole.rs"]
