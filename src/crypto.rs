@@ -1,4 +1,4 @@
-//! The primitives, and the only place that names ring, aes and hpke.
+//! The primitives, and the only place that names ring, aes, hpke and argon2.
 //!
 //! Everything else asks for a primitive by what it is in a specification; which library computes it
 //! is decided here.
@@ -61,6 +61,29 @@ pub(crate) fn hkdf_sha256<const N: usize>(
         .extract(ikm)
         .expand(info, Length(N))?
         .fill(out.as_mut())?;
+    Ok(Secret::new(*out))
+}
+
+/// Argon2id, version 0x13 (RFC 9106), without a secret or associated data: `memory_kib` KiB, filled
+/// `iterations` times in `lanes` lanes. They are computed one after the other, and wiped.
+///
+/// An error is a parameter that RFC 9106 forbids, or memory that cannot be had.
+#[cfg(feature = "passphrase")]
+pub(crate) fn argon2id(
+    passphrase: &[u8],
+    salt: &[u8; 16],
+    (memory_kib, iterations, lanes): (u32, u32, u32),
+) -> Result<Secret<32>, CryptoError> {
+    use argon2::{Algorithm, Argon2, Block, Params, Version};
+    let params = Params::new(memory_kib, iterations, lanes, Some(32)).map_err(|_| CryptoError)?;
+    let blocks = params.block_count();
+    let mut memory = zeroize::Zeroizing::new(Vec::new());
+    memory.try_reserve_exact(blocks).map_err(|_| CryptoError)?;
+    memory.resize(blocks, Block::default());
+    let mut out = zeroize::Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(passphrase, salt, out.as_mut(), memory.as_mut_slice())
+        .map_err(|_| CryptoError)?;
     Ok(Secret::new(*out))
 }
 
@@ -282,5 +305,29 @@ mod tests {
         assert!(!p256_point_is_valid(&point).unwrap());
         assert!(!p256_point_is_valid(&[4; 65]).unwrap());
         assert!(!p256_point_is_valid(&[0; 65]).unwrap());
+    }
+
+    /// By OpenSSL 3, through Python's `cryptography`; one lane and several.
+    #[cfg(feature = "passphrase")]
+    #[test]
+    fn argon2id_is_argon2id() {
+        let salt = b"somesaltsomesalt";
+        for (parameters, expected) in [
+            (
+                (256, 2, 1),
+                "cab746b4621993fdc91ec50787980b414a90a692f0bc68dfe19f9c25b3cba9ec",
+            ),
+            (
+                (64, 1, 4),
+                "9eb6d5bde0b23891ac2cf1667be5474dcab7b72afb111f7f909a09b152bab14a",
+            ),
+        ] {
+            let key = argon2id(b"password", salt, parameters).unwrap();
+            assert_eq!(key.expose(), &hex(expected));
+        }
+        // RFC 9106, 3.1: at least 8 KiB a lane, and at least one of each.
+        for forbidden in [(15, 1, 2), (8, 0, 1), (8, 1, 0), (0, 0, 0)] {
+            assert!(argon2id(b"password", salt, forbidden).is_err());
+        }
     }
 }

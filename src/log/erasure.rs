@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::admission::Admission;
 use super::home::Home;
 use super::segment::SegmentName;
 use super::{EncounterLog, FileStorage, KeyError, KeyProvider, LogError, Storage, renewal};
@@ -46,34 +47,30 @@ impl EncounterLog {
         let all = listed.into_iter().chain(known);
         let old: BTreeSet<SegmentName> = all.filter(|name| name.day < oldest).collect();
         self.writers.retain(|writer| writer.day() >= oldest);
-        let before = self.manifest.segments.len();
+        let before = self.manifest.clone();
         self.manifest.segments.retain(|name, _| name.day >= oldest);
-        if self.manifest.segments.len() < before {
-            // First: a segment that is missing and expected looks like damage.
-            self.write_manifest()?;
+        if self.manifest.segments.len() < before.segments.len() {
+            // First: a segment that is missing and expected looks like damage, as does one that is there and
+            // nobody knows of.
+            self.manifest.doomed.extend(old.iter().cloned());
+            self.manifest.renewed = None;
+            if let Err(error) = self.write_manifest() {
+                self.manifest = before;
+                return Err(error);
+            }
         }
-        let deleted = self.delete(&old)?;
+        let deleted = self.home.delete(&old)?;
+        self.manifest.doomed.retain(|name| !old.contains(name));
         let due = deleted > 0 || self.manifest.renewed != Some(today);
         let keys = match due {
             true => self.renew(today)?,
             false => KeysRenewed::NotDue,
         };
+        if deleted > 0 && !matches!(keys, KeysRenewed::Renewed) {
+            // A renewal has noted that they are gone.
+            self.write_manifest()?;
+        }
         Ok(Purged { deleted, keys })
-    }
-
-    fn delete(&self, names: &BTreeSet<SegmentName>) -> Result<usize, LogError> {
-        let there = self.home.list()?;
-        let mut deleted = 0;
-        for name in names.iter().map(SegmentName::to_string) {
-            if there.contains(&name) {
-                self.home.remove(&name)?;
-                deleted += 1;
-            }
-        }
-        if deleted > 0 {
-            self.home.sync_directory()?;
-        }
-        Ok(deleted)
     }
 
     fn renew(&mut self, today: UtcDay) -> Result<KeysRenewed, LogError> {
@@ -107,6 +104,7 @@ impl EncounterLog {
     /// As [`wipe`].
     pub fn wipe(mut self) -> Result<(), LogError> {
         // What is dropped now is not to write anything.
+        self.admission = Admission::new(0);
         self.unnoted = 0;
         wipe_home(&*self.home.storage, &*self.keys)
     }

@@ -1,5 +1,6 @@
 //! A log's place: its small sealed files, how they are replaced, and which segments there are.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -111,6 +112,8 @@ impl Home {
     /// Ends what a crash has interrupted: files of keys that the log has now take the place of the old ones,
     /// and all others that were being written go.
     pub(super) fn settle(&self) -> Result<(), LogError> {
+        // A process that was killed may have left names in the system's cache alone.
+        self.sync_directory()?;
         let renewed = match self.read(FileKind::Meta.name())? {
             // Damaged, or of the keys before: that of the keys now stands beside it, or it would not have opened.
             Some(bytes) => !matches!(FileKind::Meta.open(&self.kek, &[], &bytes), Ok(Some(_))),
@@ -284,6 +287,26 @@ impl Home {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|e| self.io("remove", name, e)),
         }
+    }
+
+    /// Deletes those of the segments that are there, for certain, and tells how many.
+    pub(super) fn delete(&self, names: &BTreeSet<SegmentName>) -> Result<usize, LogError> {
+        let there = self.segment_names()?;
+        let mut deleted = 0;
+        for name in there.iter().filter(|name| names.contains(name)) {
+            self.remove(&name.to_string())?;
+            deleted += 1;
+        }
+        if deleted > 0 {
+            self.sync_directory()?;
+        }
+        Ok(deleted)
+    }
+
+    pub(super) fn sync(&self, name: &str) -> Result<(), LogError> {
+        self.storage
+            .sync(name)
+            .map_err(|e| self.io("sync", name, e))
     }
 
     pub(super) fn sync_directory(&self) -> Result<(), LogError> {

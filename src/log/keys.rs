@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 mod file;
 mod memory;
+#[cfg(feature = "passphrase")]
+mod passphrase;
 mod private;
 
 pub use file::KeyFile;
 pub use memory::MemoryKey;
+#[cfg(feature = "passphrase")]
+pub use passphrase::{Argon2Parameters, PassphraseFile};
 
 use crate::entropy::EntropyError;
 use crate::secret::Secret;
@@ -125,6 +129,28 @@ pub enum KeyError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// The passphrase is not the one under which the file was sealed.
+    #[error("the passphrase does not open {}: type it again", path.display())]
+    WrongPassphrase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An empty passphrase protects nothing.
+    #[error("the passphrase is empty: give one")]
+    EmptyPassphrase,
+    /// Argon2id is asked for more than this crate computes, or for less than it is defined for.
+    #[error(
+        "Argon2id with {memory_kib} KiB, {iterations} iterations and {lanes} lanes is not \
+         computed: at most 1048576 KiB, 32 iterations and 16 lanes are, and at least 8 KiB a lane"
+    )]
+    Argon2Parameters {
+        /// Memory in KiB.
+        memory_kib: u32,
+        /// Passes over it.
+        iterations: u32,
+        /// Lanes in it.
+        lanes: u32,
     },
     /// No random bytes for a new key.
     #[error(transparent)]

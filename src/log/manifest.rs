@@ -1,7 +1,7 @@
 //! Which segments a log has, and how long they are for certain: what a file that was cut, removed or put
 //! back is told by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,9 @@ impl Length {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Manifest {
     pub(super) segments: BTreeMap<SegmentName, Length>,
-    /// The day of the last renewal of keys.
+    /// Segments that are being deleted: a crash may have kept them.
+    pub(super) doomed: BTreeSet<SegmentName>,
+    /// The day of the last renewal of keys; `None` if segments have been deleted since.
     pub(super) renewed: Option<UtcDay>,
     /// When the manifest was written.
     pub(super) clock: Option<ClockReading>,
@@ -43,6 +45,7 @@ pub(super) struct Manifest {
 #[derive(Deserialize, Serialize)]
 struct Stored {
     segments: Vec<(u32, u32, u64, u64)>,
+    doomed: Vec<(u32, u32)>,
     renewed: Option<u32>,
     clock: Option<ClockReading>,
 }
@@ -64,8 +67,13 @@ impl Manifest {
             };
             (SegmentName { day, number }, length)
         });
+        let doomed = stored.doomed.into_iter().map(|(day, number)| {
+            let day = UtcDay::from_unix_days(day);
+            SegmentName { day, number }
+        });
         Ok(Some(Self {
             segments: segments.collect(),
+            doomed: doomed.collect(),
             renewed: stored.renewed.map(UtcDay::from_unix_days),
             clock: stored.clock,
         }))
@@ -86,8 +94,11 @@ impl Manifest {
             ) = (name.day.unix_days(), *length);
             (day, name.number, acknowledged, found)
         });
+        let doomed = self.doomed.iter();
+        let doomed = doomed.map(|name| (name.day.unix_days(), name.number));
         codec::encode(&Stored {
             segments: segments.collect(),
+            doomed: doomed.collect(),
             renewed: self.renewed.map(UtcDay::unix_days),
             clock: self.clock,
         })
@@ -99,13 +110,19 @@ impl Manifest {
     pub(super) fn adopt(home: &Home) -> Result<Self, LogError> {
         let before = Self::read(home)?;
         let mut manifest = before.clone().unwrap_or_default();
+        home.delete(&manifest.doomed)?;
+        manifest.doomed.clear();
         for name in home.segment_names()? {
             let file = name.to_string();
             let stored = home.storage.open(&file);
             let len = stored.map_err(|e| home.io("open", &file, e))?.len;
             match manifest.segments.get_mut(&name) {
-                Some(length) if len >= length.least() => length.found = len,
-                // Too short: that stays to be seen by whoever reads.
+                Some(length) if len > length.least() => {
+                    // Of a process that was killed it may be in the system's cache alone.
+                    home.sync(&file)?;
+                    length.found = len;
+                }
+                // As it should be; or too short, which stays to be seen by whoever reads.
                 Some(_) => {}
                 // Made, and not yet noted: it holds nothing.
                 None if before.is_some() && len <= SEGMENT_HEADER_BYTES as u64 => {
@@ -114,6 +131,7 @@ impl Manifest {
                 // Put there by somebody else, which is for whoever reads to see.
                 None if before.is_some() => {}
                 None => {
+                    home.sync(&file)?;
                     let length = Length {
                         acknowledged: 0,
                         found: len,
@@ -134,7 +152,7 @@ impl Manifest {
         day: UtcDay,
         there: &[SegmentName],
     ) -> Result<SegmentName, LogError> {
-        let known = self.segments.keys().chain(there);
+        let known = self.segments.keys().chain(&self.doomed).chain(there);
         let of_day = known.filter(|name| name.day == day);
         let number = of_day.map(|name| name.number).max();
         let number = number.map_or(0, |last| last.saturating_add(1));
@@ -144,10 +162,13 @@ impl Manifest {
         Ok(SegmentName { day, number })
     }
 
-    /// Bytes that segments of `day` take.
-    pub(super) fn bytes_of(&self, day: UtcDay) -> u64 {
-        let of_day = self.segments.iter().filter(|(name, _)| name.day == day);
-        of_day.map(|(_, length)| length.least()).sum()
+    /// Bytes that the segments of each day take.
+    pub(super) fn bytes_of_days(&self) -> BTreeMap<UtcDay, u64> {
+        let mut days = BTreeMap::new();
+        for (name, length) in &self.segments {
+            *days.entry(name.day).or_default() += length.least();
+        }
+        days
     }
 
     /// Bytes that all segments take.

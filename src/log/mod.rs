@@ -10,10 +10,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod admission;
 mod distinct;
 mod erasure;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod home;
 mod keys;
 mod manifest;
@@ -27,9 +31,12 @@ mod statistics;
 mod storage;
 mod verification;
 
+pub use admission::Admitted;
 pub use distinct::DistinctCount;
 pub use erasure::{KeysRenewed, Purged, wipe};
 pub use error::{LogError, NotAppended};
+#[cfg(feature = "passphrase")]
+pub use keys::{Argon2Parameters, PassphraseFile};
 pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
 pub use options::{InvalidOptions, LogOptions};
 pub use own_data::{Exported, NotExported, OwnersConsent};
@@ -42,6 +49,7 @@ use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{ClockReading, ClockRecord, Timestamp, UtcDay};
+use admission::Admission;
 use home::Home;
 use manifest::{Length, Manifest};
 use segment::SegmentWriter;
@@ -72,6 +80,7 @@ pub struct EncounterLog {
     home: Home,
     keys: Arc<dyn KeyProvider>,
     options: LogOptions,
+    admission: Admission,
     manifest: Manifest,
     /// What the clocks said last.
     clock: Option<ClockReading>,
@@ -141,6 +150,7 @@ impl EncounterLog {
         home.settle()?;
         Ok(Self {
             manifest: Manifest::adopt(&home)?,
+            admission: Admission::new(options.day_share_bytes()),
             home,
             keys,
             options,
@@ -165,17 +175,60 @@ impl EncounterLog {
     /// Appends `sightings` and returns once they are on the disk. Each goes to a segment of the UTC day
     /// in which it was first heard.
     ///
+    /// While a day has taken less than half of its part of the log's budget, that is all. Beyond it, a flood is
+    /// near: what has not yet been heard for long waits in memory until it has, and may be dropped;
+    /// [`admitted`](Self::admitted) counts. Give sightings as they come, and batches of some dozens: each
+    /// batch is synced.
+    ///
     /// # Errors
     ///
     /// [`NotAppended`] with those sightings that could not be stored, for instance because the disk is
     /// full. A day is stored as a whole or not at all, and nothing that an earlier call acknowledged
     /// is lost. What is left can be given again once the cause is gone.
     pub fn append(&mut self, sightings: &[Sighting]) -> Result<(), NotAppended> {
+        let mut admitted = Vec::with_capacity(sightings.len());
+        let used = used_in(&self.manifest, &self.options);
+        self.admission.admit(sightings, used, &mut admitted);
+        self.store(admitted)
+    }
+
+    /// What has become of all sightings given since the log was opened.
+    pub fn admitted(&self) -> Admitted {
+        self.admission.counters()
+    }
+
+    /// Stores what waits and has been heard for long enough, drops what has not, and ends all segments.
+    /// Dropping the log does the same, and tells nobody if it fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn close(mut self) -> Result<(), NotAppended> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), NotAppended> {
+        let mut admitted = Vec::new();
+        let used = used_in(&self.manifest, &self.options);
+        self.admission.finish(used, &mut admitted);
+        let stored = self.store(admitted);
+        self.writers.clear();
+        if self.unnoted > 0 {
+            let noted = self.write_manifest();
+            return stored.and(noted.map_err(|source| NotAppended {
+                sightings: Vec::new(),
+                source,
+            }));
+        }
+        stored
+    }
+
+    fn store(&mut self, sightings: Vec<Sighting>) -> Result<(), NotAppended> {
         let mut days: BTreeMap<UtcDay, Vec<Sighting>> = BTreeMap::new();
         for sighting in sightings {
             days.entry(sighting.first.utc_day())
                 .or_default()
-                .push(sighting.clone());
+                .push(sighting);
         }
         let mut failed: Option<NotAppended> = None;
         for (day, of_day) in days {
@@ -332,10 +385,19 @@ impl EncounterLog {
 
 impl Drop for EncounterLog {
     fn drop(&mut self) {
-        if self.unnoted > 0 {
-            // Without it what was appended since cannot be told from what a crash leaves; it is read all the same.
-            let _ = self.write_manifest();
-        }
+        // Without it what was appended since the manifest was written cannot be told from what a crash leaves;
+        // it is read all the same.
+        let _ = self.finish();
+    }
+}
+
+/// Tells what a day has taken; more than it may where the log has taken all that it may.
+fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 {
+    let full = manifest.bytes() >= options.budget_bytes();
+    let days = manifest.bytes_of_days();
+    move |day| match full {
+        true => u64::MAX,
+        false => days.get(&day).copied().unwrap_or(0),
     }
 }
 
@@ -380,3 +442,6 @@ fn unjumped(wall: Timestamp, ahead_ms: i128) -> Timestamp {
     let millis = i128::from(wall.unix_millis()) - ahead_ms;
     Timestamp::from_unix_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,9 @@ use super::RETENTION_DAYS;
 /// looked back 21 days.
 const RETENTION_DAYS_MAX: u32 = 21;
 
-/// What a log may take up. Chosen: some fifty days of a dense city, 50,000 sightings each, at 12.5 bytes.
-const BUDGET_BYTES: u64 = 32 << 20;
+/// What a log may take up. Chosen: 220 days of a dense city (50,000 sightings, at 12.1 bytes), so that a day which
+/// is flooded has a quarter of its part left for fifty near neighbours, who take 1.9 MB.
+const BUDGET_BYTES: u64 = 128 << 20;
 
 /// The least it may be told to take up. Chosen: a quarter of a dense day for each of the most days.
 const BUDGET_BYTES_MIN: u64 = 4 << 20;
@@ -20,7 +21,8 @@ pub struct LogOptions {
 }
 
 impl Default for LogOptions {
-    /// Fourteen days beside today; 32 MiB, which is 54 days of a dense city (50,000 sightings of 300 people).
+    /// Fourteen days beside today; 128 MiB, which is 220 days of a dense city (50,000 sightings of 300 people):
+    /// fourteen of them take 9 MB.
     fn default() -> Self {
         Self {
             retention_days: RETENTION_DAYS,

@@ -206,6 +206,7 @@ impl LogReader {
         for name in there {
             match &manifest {
                 Some(manifest) if manifest.segments.contains_key(&name) => {}
+                Some(manifest) if manifest.doomed.contains(&name) => {}
                 Some(_) => segments.push((name, None)),
                 // Of a log that has never had one: as if nothing had been noted of any.
                 None => segments.push((name, Some(Length::default()))),

@@ -69,6 +69,24 @@ impl Ratchet {
         AeadKey::new(&key).map_err(|_| LogError::Crypto)
     }
 
+    /// Adds to `out` the next chunk of a segment that begins with `prelude`.
+    fn seal(
+        &mut self,
+        prelude: &[u8; PRELUDE_BYTES],
+        mut body: Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), LogError> {
+        let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
+        let length = len.to_le_bytes();
+        let sealed = self
+            .step()?
+            .seal(0, &chunk_aad(prelude, &length), &mut body);
+        sealed.map_err(|_| LogError::Crypto)?;
+        out.extend(length);
+        out.append(&mut body);
+        Ok(())
+    }
+
     #[cfg(test)]
     pub(super) fn secret(&self) -> Secret<32> {
         self.0.duplicate()
@@ -86,7 +104,7 @@ pub(crate) struct SegmentWriter {
     pub(super) name: SegmentName,
     prelude: [u8; PRELUDE_BYTES],
     pub(super) ratchet: Ratchet,
-    packer: Packer,
+    pub(super) packer: Packer,
     /// What the clocks said when they were last noted here.
     pub(super) clock: Option<ClockRecord>,
     /// Bytes that are on the disk for certain.
@@ -191,23 +209,16 @@ impl SegmentWriter {
             Err(e) => {
                 // It will be written again elsewhere, and on a full disk it would be in the way. Should
                 // that fail too, the reader finds a torn tail, or sightings twice.
-                let _ = self.file.truncate(self.acknowledged);
+                let truncated = self.file.truncate(self.acknowledged);
+                // Else a power cut might bring it back.
+                let _ = truncated.and_then(|()| self.file.sync());
                 Err(home.io("write to", &self.name.to_string(), e))
             }
         }
     }
 
-    fn seal_chunk(&mut self, mut body: Vec<u8>, out: &mut Vec<u8>) -> Result<(), LogError> {
-        let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
-        let length = len.to_le_bytes();
-        let sealed = self
-            .ratchet
-            .step()?
-            .seal(0, &chunk_aad(&self.prelude, &length), &mut body);
-        sealed.map_err(|_| LogError::Crypto)?;
-        out.extend(length);
-        out.append(&mut body);
-        Ok(())
+    fn seal_chunk(&mut self, body: Vec<u8>, out: &mut Vec<u8>) -> Result<(), LogError> {
+        self.ratchet.seal(&self.prelude, body, out)
     }
 }
 
@@ -222,6 +233,23 @@ fn records(unpacker: &mut super::packing::Unpacker, plaintext: &[u8]) -> Option<
         (&CLOCK, encoded) => codec::decode(encoded).ok().map(ChunkRead::Clock),
         _ => None,
     }
+}
+
+/// A segment of these chunks that is opened with a root of before: its own is not there.
+#[cfg(fuzzing)]
+pub(super) fn seal_chunks(
+    header: &SegmentHeader,
+    root: Secret<32>,
+    bodies: &[&[u8]],
+) -> Result<Vec<u8>, LogError> {
+    let prelude = header.to_bytes();
+    let mut ratchet = Ratchet::from_root(root);
+    let mut bytes = prelude.to_vec();
+    bytes.resize(SEGMENT_HEADER_BYTES, 0);
+    for body in bodies {
+        ratchet.seal(&prelude, body.to_vec(), &mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Room for a chunk's plaintext, wiped after use.

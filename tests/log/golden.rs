@@ -86,3 +86,55 @@ fn a_log_of_version_2_is_written_to_and_its_keys_renewed() {
     assert_eq!(log.purge(far).unwrap().deleted, 2);
     assert_eq!(read(), []);
 }
+
+/// A log that has one segment of version 2 and one of today's version, both of `DAY`.
+fn upgraded() -> tempfile::TempDir {
+    let dir = copy_of("log-v2");
+    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
+    log.append(&sightings(0..3)).unwrap();
+    dir
+}
+
+fn assert_damaged(dir: &Path, segment: &Path) {
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let error = read(dir).unwrap_err();
+    let named = matches!(&error, LogError::Corrupted { segment, .. } if segment == name);
+    assert!(named, "{error}");
+}
+
+/// None of its version is written any more, so all of it was there when the log was upgraded.
+#[test]
+fn a_segment_of_version_2_that_was_cut_since_is_found() {
+    let dir = upgraded();
+    let path = &segments(dir.path())[0];
+    let whole = fs::read(path).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(path, &whole[..cut]).unwrap();
+        assert_damaged(dir.path(), path);
+    }
+}
+
+/// Its version does not say which of its day's it is, and all of that version have one key.
+#[test]
+fn a_second_copy_of_a_segment_of_version_2_is_found() {
+    let dir = upgraded();
+    let copy = dir.path().join("2026-11-23.0007.segment");
+    fs::copy(&segments(dir.path())[0], &copy).unwrap();
+    assert_damaged(dir.path(), &copy);
+}
+
+/// Under its number, what version 2 took for the end of a file would pass for all there ever was.
+#[test]
+fn a_segment_replaced_by_an_empty_one_of_version_2_is_found() {
+    let dir = upgraded();
+    let [old, path] = &segments(dir.path())[..] else {
+        panic!("two segments");
+    };
+    let whole = fs::read(path).unwrap();
+    let header = fs::read(old).unwrap()[..48].to_vec();
+    let zeros = vec![0; whole.len() - header.len()];
+    for forged in [header.clone(), [header, zeros].concat()] {
+        fs::write(path, forged).unwrap();
+        assert_damaged(dir.path(), path);
+    }
+}

@@ -122,6 +122,9 @@ fn parse(text: &[u8], path: &Path) -> Result<Keys, KeyError> {
 
 fn parse_lines(text: &[u8], path: &Path) -> Result<Keys, KeyError> {
     let malformed = |what| KeyError::malformed(path, what);
+    if text.starts_with(b"\x89TVP") {
+        return Err(malformed("a passphrase seals it, PassphraseFile opens it"));
+    }
     let rest = text
         .strip_prefix(PREFIX.as_bytes())
         .ok_or_else(|| malformed("it does not begin with \"truyvet-keys-2\""))?;

@@ -177,16 +177,19 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Overwrites and removes the file at `path`, if there is one.
 fn discard(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
+    let found = match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        // A link is another's doing; what it points to is not ours to overwrite.
-        Ok(found) if found.is_file() => {
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
-            overwrite(&file)?;
-        }
-        found => drop(found?),
-    }
-    fs::remove_file(path)
+        found => found?,
+    };
+    // A link is another's doing; what it points to is not ours to overwrite.
+    let overwritten = match found.is_file() {
+        true => OpenOptions::new()
+            .write(true)
+            .open(path)
+            .and_then(|file| overwrite(&file)),
+        false => Ok(()),
+    };
+    fs::remove_file(path).and(overwritten)
 }
 
 /// Puts zeros over what stands in `file`, and cuts it to nothing.

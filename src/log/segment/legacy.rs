@@ -79,6 +79,28 @@ impl LegacyKeys {
     }
 }
 
+/// A segment of version 1 or 2 of these chunks.
+#[cfg(fuzzing)]
+pub(in crate::log) fn seal_chunks(
+    header: &SegmentHeader,
+    kek: &Secret<32>,
+    bodies: &[&[u8]],
+) -> Result<Vec<u8>, LogError> {
+    let key = header.legacy_key(kek)?;
+    let prelude = header.to_bytes();
+    let mut bytes = prelude.to_vec();
+    for (body, index) in bodies.iter().zip(0..) {
+        let len = u32::try_from(body.len() + TAG_BYTES).map_err(|_| LogError::Crypto)?;
+        for (nonce, plaintext) in [(2 * index, &len.to_le_bytes()[..]), (2 * index + 1, body)] {
+            let mut sealed = plaintext.to_vec();
+            let done = key.seal(nonce, &prelude, &mut sealed);
+            done.map_err(|_| LogError::Crypto)?;
+            bytes.extend(sealed);
+        }
+    }
+    Ok(bytes)
+}
+
 fn records_of_version_1(plaintext: &[u8]) -> Option<ChunkRead> {
     match plaintext.get(COUNT_TOP) {
         Some(count_top) if count_top & HOLDS_GAPS != 0 => {

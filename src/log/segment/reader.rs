@@ -3,7 +3,8 @@
 use std::io::{BufReader, Read};
 
 use super::super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SegmentHeader,
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES,
+    SegmentHeader,
 };
 use super::super::home::Home;
 use super::super::manifest::Length;
@@ -81,6 +82,10 @@ impl<'a> SegmentReader<'a> {
             keys: None,
             body: Body::default(),
         };
+        // It was being made, and nothing can be in it: whatever is there, a power cut may have left it.
+        if length.is_none() && reader.len <= SEGMENT_HEADER_BYTES as u64 {
+            return Ok(reader);
+        }
         let Some(header) = reader.header()? else {
             return Ok(reader);
         };
@@ -94,6 +99,7 @@ impl<'a> SegmentReader<'a> {
             return Err(reader.corrupted(10, "its number is not its name's"));
         }
         if header.version < 3 {
+            reader.refuse_if_forged(length)?;
             let kek = reading.legacy(home);
             let kek = kek.ok_or_else(|| reader.corrupted(0, "its key is not kept any more"))?;
             reader.keys = Some(Keys::Legacy(Box::new(LegacyKeys::new(&header, kek)?)));
@@ -128,6 +134,18 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
+    /// Refuses a segment of an older version where there was none: a writer of this version makes none, and
+    /// has noted those it found.
+    fn refuse_if_forged(&self, length: Option<Length>) -> Result<(), LogError> {
+        match length {
+            None => Err(self.corrupted(0, UNKNOWN)),
+            Some(Length {
+                acknowledged: 0, ..
+            }) => Ok(()),
+            Some(_) => Err(self.corrupted(8, "it is of an older version than what was stored")),
+        }
+    }
+
     fn sealed_root(
         &mut self,
         reading: &Reading,
@@ -145,7 +163,7 @@ impl<'a> SegmentReader<'a> {
         }
         self.read_exact(&mut sealed)?;
         if !noted && self.offset < self.len {
-            return Err(self.corrupted(0, "the log does not know it: somebody has put it there"));
+            return Err(self.corrupted(0, UNKNOWN));
         }
         match reading.root(header, &sealed) {
             Some(root) => self.keys = Some(Keys::Ratchet(Ratchet::from_root(root))),
@@ -174,13 +192,13 @@ impl<'a> SegmentReader<'a> {
                 }
                 Ok(chunk)
             }
-            Some(Keys::Legacy(mut keys)) => {
-                let chunk = keys.read(self)?;
-                if !matches!(chunk, ChunkRead::End { .. }) {
+            Some(Keys::Legacy(mut keys)) => match keys.read(self)? {
+                ChunkRead::End { torn } => self.end(self.len - torn),
+                chunk => {
                     self.keys = Some(Keys::Legacy(keys));
+                    Ok(chunk)
                 }
-                Ok(chunk)
-            }
+            },
         }
     }
 
@@ -264,3 +282,5 @@ impl<'a> SegmentReader<'a> {
 
 const CUT: &str =
     "it ends here, though more was stored: somebody has cut it, or put an older one back";
+
+const UNKNOWN: &str = "the log does not know it: somebody has put it there";

@@ -253,6 +253,37 @@ fn keys_replaced_at_once_are_both_kept() {
     assert_eq!(load(&provider, KeyPurpose::Reading), Some([20; 32]));
 }
 
+/// Whoever loads in the middle of a replacement waits for its end: here the old file is cut already when
+/// the new one takes its place.
+#[cfg(unix)]
+#[test]
+fn nothing_is_loaded_in_the_middle_of_a_replacement() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, new) = (dir.path().join("key"), dir.path().join("new"));
+    for (path, byte) in [(&path, 1), (&new, 2)] {
+        let provider = KeyFile::open_or_create(path).unwrap();
+        provider
+            .replace(KeyPurpose::Logging, &secret(byte))
+            .unwrap();
+    }
+    let provider = KeyFile::open(&path).unwrap();
+    let old = OpenOptions::new().write(true).open(&path).unwrap();
+    old.lock().unwrap();
+    let begun = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        let loader = scope.spawn(|| {
+            begun.wait();
+            load(&provider, KeyPurpose::Logging)
+        });
+        begun.wait();
+        old.set_len(30).unwrap();
+        old.sync_all().unwrap();
+        fs::rename(&new, &path).unwrap();
+        old.unlock().unwrap();
+        assert_eq!(loader.join().unwrap(), Some([2; 32]));
+    });
+}
+
 #[test]
 fn erase_leaves_nothing_and_can_be_repeated() {
     let dir = tempfile::tempdir().unwrap();

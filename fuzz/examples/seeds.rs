@@ -1,0 +1,309 @@
+//! Writes the seeds of every target, `cargo run --example seeds -- FOLDER` with `RUSTFLAGS="--cfg fuzzing"`:
+//! golden files of `tests/vectors`, what the library itself makes, and both as the targets take them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use truyvet::entropy::SeededEntropy;
+use truyvet::log::fuzzing::{SEGMENT, payloads, public_key};
+use truyvet::protocol::bluezone::PublishedEntry;
+use truyvet::protocol::gaen::{self, DiagnosisKey};
+use truyvet::protocol::{FrameForm, ReportType};
+use truyvet::publication::bluezone_json;
+use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, UnverifiedExport};
+use truyvet::publication::signature::{KeyName, SigningKey};
+use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
+use truyvet::{Advertisement, Protocol, Secret};
+use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput};
+
+const DAY: UtcDay = UtcDay::from_unix_days(18_482);
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let to = PathBuf::from(std::env::args().nth(1).ok_or("give a folder to write to")?);
+    let seeds = [
+        ("segment", segments()?),
+        ("sealed_files", sealed_files()?),
+        ("key_file", key_files()),
+        ("advertisement", advertisements()?),
+        ("gaen_export", gaen_exports()?),
+        ("bluezone_json", bluezone_lists()?),
+    ];
+    for (target, seeds) in seeds {
+        let folder = to.join(target);
+        fs::create_dir_all(&folder)?;
+        for (name, bytes) in &seeds {
+            fs::write(folder.join(name), bytes)?;
+        }
+        println!("{target}: {} seeds", seeds.len());
+    }
+    Ok(())
+}
+
+type Seeds = BTreeMap<String, Vec<u8>>;
+
+fn vectors(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name)
+}
+
+// -- chunks, as docs/log-format.md has them --
+
+/// Three sightings, the second of the first's identifier.
+fn packed() -> Vec<u8> {
+    let mut body = vec![0, 3, 0b0111_1001];
+    body.extend([9; 16]);
+    body.extend([1, 2, 3, 4, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0x98, 0xD3, 0x03, 100]);
+    body.extend([0xB0, 0xBA, 0xC4]);
+    body.extend([0b0000_1000, 0, 0xC8, 0x01, 0x98, 0xD3, 0x03, 100, 0xB0, 0xBA, 0xC4]);
+    body.extend([0b0000_0011]);
+    body.extend([8; 12]);
+    body.extend([2, 0, 1]);
+    body
+}
+
+/// The first of them again, 0 identifiers ago and 1.
+fn packed_again() -> Vec<u8> {
+    vec![0, 2, 0, 0, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0, 1, 4, 1, 1, 3, 1]
+}
+
+fn times(kind: &[u8], times: &[u64], end: &[u8]) -> Vec<u8> {
+    let times = times.iter().flat_map(|time| time.to_le_bytes());
+    kind.iter().copied().chain(times).chain(end.iter().copied()).collect()
+}
+
+fn noon() -> u64 {
+    DAY.start().unix_millis() + 43_200_000
+}
+
+fn gaps() -> Vec<u8> {
+    times(&[1], &[1, noon(), noon() + 60_000], &1_u32.to_le_bytes())
+}
+
+fn clocks() -> [Vec<u8>; 2] {
+    let mut uptime = noon().to_le_bytes().to_vec();
+    uptime.push(1);
+    uptime.extend([6; 16]);
+    uptime.extend(90_000_u64.to_le_bytes());
+    let jumped = [&[2], &uptime[..], &[1], &noon().to_le_bytes()].concat();
+    [times(&[2], &[noon()], &[0, 0]), jumped]
+}
+
+/// A sighting, and a gap, of version 1.
+fn of_version_1() -> [Vec<u8>; 2] {
+    let mut sighting = 1_u64.to_le_bytes().to_vec();
+    sighting.extend([1, 0, 0, 0, 16]);
+    sighting.extend([9; 16]);
+    sighting.extend([1, 1, 2, 3, 4]);
+    sighting.extend(times(&[], &[noon(), noon() + 900], &[4, 0, 1, 0xB0, 0xBA, 0xC4]));
+    sighting.extend([0; 4]);
+    let gap = times(&[], &[1 | 1 << 63, noon(), noon() + 60_000], &[2, 0, 0, 0]);
+    [sighting, gap]
+}
+
+fn segments() -> Result<Seeds, Failure> {
+    let [clock, jumped] = clocks();
+    let (packed, again, gaps) = (packed(), packed_again(), gaps());
+    let [old_sighting, old_gap] = of_version_1();
+    let whole: Vec<&[u8]> = vec![&clock, &packed, &again, &gaps, &jumped];
+    let new = |parts: Vec<&[u8]>, edit, at, with| {
+        let (version, noted) = (3, 2);
+        let input = SegmentInput { version, noted, edit, at, with, parts };
+        input.encode()
+    };
+    let mut seeds = Seeds::new();
+    let mut add = |name: &str, bytes| drop(seeds.insert(name.to_owned(), bytes));
+    add("whole", new(whole.clone(), 0, 0, 0));
+    add("empty", new(vec![], 0, 0, 0));
+    for (name, part) in ["clock", "packed", "again", "gaps", "jumped"].into_iter().zip(&whole) {
+        add(name, new(vec![part], 0, 0, 0));
+    }
+    add("written again", new(vec![&packed, &again], 0x80, 0, 0));
+    for edit in 1..8 {
+        add(&format!("edit {edit}"), new(whole.clone(), edit, 160, 2));
+    }
+    for noted in [0, 1, 3] {
+        let parts = whole.clone();
+        let input = SegmentInput { version: 3, noted, edit: 1, at: 300, with: 0, parts };
+        add(&format!("noted {noted}"), input.encode());
+    }
+    for (version, parts) in [(1, vec![&old_sighting[..], &old_gap]), (2, vec![&packed, &gaps])] {
+        for noted in [1, 3] {
+            let parts = parts.clone();
+            let input = SegmentInput { version, noted, parts, ..SegmentInput::default() };
+            add(&format!("version {version} noted {noted}"), input.encode());
+        }
+    }
+    for log in ["log-v1", "log-v2"] {
+        let file = fs::read(vectors(log).join("2026-11-23.0000.segment"))?;
+        let input = SegmentInput { noted: 3, parts: vec![&file], ..SegmentInput::default() };
+        add(log, input.encode());
+    }
+    Ok(seeds)
+}
+
+fn sealed_files() -> Result<Seeds, Failure> {
+    let file = |name: &str, form, suffix, payload: &[u8]| {
+        let kind = FILES.iter().position(|it| *it == name).unwrap_or(0) as u8;
+        FileInput { kind, form, suffix, payload }.encode()
+    };
+    let [meta, roots] = payloads()?;
+    let other = [&meta[..16], &public_key([9; 32])?].concat();
+    let manifest = {
+        let mut bytes = 1_u64.to_le_bytes().to_vec();
+        bytes.extend(18_482_u32.to_le_bytes());
+        bytes.extend(0_u32.to_le_bytes());
+        bytes.extend(times(&[], &[150, 0], &[1]));
+        bytes.extend(18_481_u32.to_le_bytes());
+        bytes.push(1);
+        bytes.extend(&clocks()[0][1..10]);
+        bytes
+    };
+    let own_keys = {
+        let mut bytes = 2_u64.to_le_bytes().to_vec();
+        for (protocol, len) in [(0_u8, 32_usize), (1, 16)] {
+            bytes.extend([protocol, 0, 0, 0]);
+            bytes.extend((len as u64).to_le_bytes());
+            bytes.extend(vec![5; len]);
+            let ends = [DAY.start(), DAY.end()].map(Timestamp::unix_millis);
+            bytes.extend(times(&[], &ends, &[protocol]));
+        }
+        bytes
+    };
+    let renewed = |form| {
+        [
+            file("log.meta", form, 1, &other),
+            file("manifest.sealed", SEALED, 1, &manifest),
+            file("reading-key.sealed", SEALED, 0, &[9; 32]),
+        ]
+        .concat()
+    };
+    let manifest_file = file("manifest.sealed", SEALED, 0, &manifest);
+    let meta_plain = fs::read(vectors("log-v2/log.meta"))?;
+    let keys_plain = fs::read(vectors("log-v2/own-keys.sealed"))?;
+    let seeds = [
+        ("whole", [manifest_file.clone(), file("own-keys.sealed", SEALED, 0, &own_keys)].concat()),
+        ("no manifest", Vec::new()),
+        ("manifest", manifest_file.clone()),
+        ("meta", file("log.meta", SEALED, 0, &meta)),
+        ("meta of version 1", file("log.meta", SEALED, 0, &meta[..16])),
+        ("no meta", file("log.meta", ABSENT, 0, &[])),
+        ("meta as it stands", file("log.meta", PLAIN, 0, &meta_plain)),
+        ("own keys as they stand", file("own-keys.sealed", PLAIN, 0, &keys_plain)),
+        ("own keys", file("own-keys.sealed", SEALED, 0, &own_keys)),
+        ("roots", file("segment-keys.sealed", SEALED, 0, &roots)),
+        ("roots and a manifest", [file("segment-keys.sealed", SEALED, 0, &roots), manifest_file.clone()].concat()),
+        ("no roots", [file("segment-keys.sealed", ABSENT, 0, &[]), manifest_file.clone()].concat()),
+        ("no segment", [file(SEGMENT, ABSENT, 0, &[]), manifest_file].concat()),
+        ("segment", file(SEGMENT, SEALED, 0, &packed())),
+        ("leftovers", [file("log.meta", PLAIN, 2, &[1]), file(SEGMENT, PLAIN, 2, &[2])].concat()),
+        ("a renewal cut short", renewed(SEALED)),
+        ("a renewal without meta", renewed(ABSENT)),
+        ("another reading key", file("log.meta", SEALED, 0, &other)),
+    ];
+    Ok(seeds.map(|(name, bytes)| (name.to_owned(), bytes)).into())
+}
+
+fn key_files() -> Seeds {
+    let keys = |lines: &[&str]| {
+        use std::fmt::Write;
+        let mut text = String::from("truyvet-keys-2\n");
+        for line in lines {
+            let _ = writeln!(text, "{line} {}", "07".repeat(32));
+        }
+        text
+    };
+    let seeds = [
+        ("empty", String::new()),
+        ("version 1", format!("truyvet-key-1 {}\n", "07".repeat(32))),
+        ("no key", keys(&["check"])),
+        ("one key", keys(&["logging", "check"])),
+        ("both keys", keys(&["logging", "reading", "check"])),
+        ("cut", keys(&["logging"])),
+        ("of tomorrow", String::from("truyvet-keys-3\nlogging later\n")),
+    ];
+    seeds.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
+}
+
+fn advertisements() -> Result<Seeds, Failure> {
+    let Protocol::Bluezone(profile) = Protocol::bluezone() else {
+        return Err("no Bluezone".into());
+    };
+    let bluezone = profile.frame(b"\x13\x0C\xEA\x64\x72\x13\x0C\x18\x5D\x86\x43\xDF")?;
+    let tek = gaen::TemporaryExposureKey::new(Secret::new([7; 16]));
+    let gaen = gaen::Config::default().frame(&tek, IntervalNumber(2_663_488))?;
+    let company = Some(0xFFFF);
+    let windows = FrameForm::ManufacturerData { company };
+    let mut iphone = Advertisement::new();
+    iphone.push_service_uuid128(profile.ios_service)?;
+    let mut background = Advertisement::new();
+    background.push_manufacturer_data(0x004C, &[&[1, 8][..], &[0; 15]].concat())?;
+    let mut own = Advertisement::new();
+    own.push_service_uuid16(0xFFF0)?;
+    own.push_manufacturer_data(0xFFFF, &[5; 12])?;
+    let frames = [
+        ("bluezone", bluezone),
+        ("bluezone as a UUID", FrameForm::ServiceUuid.of(&bluezone)?),
+        ("gaen", gaen),
+        ("gaen as a UUID", FrameForm::ServiceUuid.of(&gaen)?),
+        ("gaen on Windows", windows.of(&gaen)?),
+        ("iphone", iphone),
+        ("iphone in the background", background),
+        ("an app of its own", own),
+    ];
+    let mut seeds: Seeds = frames.map(|(name, it)| (name.to_owned(), it.as_bytes().into())).into();
+    seeds.insert("cut".to_owned(), vec![2, 1, 6, 5, 9, 65]);
+    seeds.insert("ended early".to_owned(), vec![2, 1, 6, 0, 200, 200]);
+    seeds.insert("UUIDs of both widths".to_owned(), [&[5, 2, 1, 2, 3, 4, 17, 6][..], &[7; 16]].concat());
+    Ok(seeds)
+}
+
+fn gaen_exports() -> Result<Seeds, Failure> {
+    let mut seeds = Seeds::new();
+    let mut add = |name: &str, form: u8, bytes: &[u8]| {
+        drop(seeds.insert(name.to_owned(), [&[form], bytes].concat()));
+    };
+    let mut of_a_server = None;
+    for name in ["gens_testExport-2-records-1-of-1.zip", "geni_sample_diagnosis_key_file.zip"] {
+        let zip = fs::read(vectors("gaen").join(name))?;
+        add(name, 0, &zip);
+        let export = UnverifiedExport::read(&zip)?;
+        add(&format!("{name} inside"), 1, export.bin());
+        of_a_server = of_a_server.or(Some(export));
+    }
+    let authority = SigningKey::generate()?.named(KeyName::new("452", "v1"));
+    let mut options = ExportOptions::new("VN", DAY.start(), DAY.end());
+    options.padding = Padding::NONE;
+    let key = |byte| DiagnosisKey::new([byte; 16], IntervalNumber::at(DAY.start()), 144);
+    let (mut onset, mut revoked) = (key(1)?, key(2)?);
+    (onset.report_type, onset.days_since_onset) = (ReportType::ConfirmedTest, Some(-3));
+    revoked.report_type = ReportType::Revoked;
+    let writer = ExportWriter::new(options).keys([onset, key(3)?]).revised_keys([revoked]);
+    let zip = writer.write(&[&authority], &mut SeededEntropy::new(1))?;
+    add("written", 0, &zip);
+    let written = UnverifiedExport::read(&zip)?;
+    add("written inside", 1, written.bin());
+    // export.sig, and export.bin behind its first so many bytes: see the target.
+    let sig = [&[0x0A, 4, 0x0A, 2, 0x0A, 0][..], &[0x0A, 2, 0x22, 0]].concat();
+    let form = 3 * sig.len() as u8 + 2;
+    add("two signatures", form, &[&sig[..], &written.bin()[..40]].concat());
+    Ok(seeds)
+}
+
+fn bluezone_lists() -> Result<Seeds, Failure> {
+    let start = DAY.start().unix_seconds();
+    let entry = |byte, days, slots| {
+        PublishedEntry::new([byte; 32], start, start + days * 86_400 - 1, slots)
+    };
+    let mut seeds = Seeds::new();
+    let mut add = |name: &str, text: String| drop(seeds.insert(name.to_owned(), text.into()));
+    add("one", bluezone_json::write(&[entry(7, 1, 96)?]));
+    add("two", bluezone_json::write(&[entry(0xAB, 2, 24)?, entry(1, 21, 144)?]));
+    add("none", bluezone_json::write(&[]));
+    let one = bluezone_json::write(&[entry(7, 1, 96)?]);
+    add("a field missing", one.replace(",\"max\":96", ""));
+    add("other fields", one.replace("\"max\"", "\"note\":{\"a\":[null,1.5e3,true]},\"max\""));
+    add("escaped", one.replacen("07", "\\u00307", 1));
+    Ok(seeds)
+}

@@ -1,0 +1,29 @@
+//! Bluezone's published list.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use truyvet::publication::bluezone_json::{ENTRIES_MAX, IDENTIFIERS_MAX, parse, write};
+
+/// Identifiers that are derived of an input at most, so that it takes no seconds.
+const DERIVED_MAX: u64 = 500;
+
+fuzz_target!(|data: &[u8]| {
+    let entries = match parse(data) {
+        Ok(entries) => entries,
+        Err(error) => return drop(error.to_string()),
+    };
+    assert!(entries.len() <= ENTRIES_MAX);
+    let count: u64 = entries.iter().map(|entry| entry.candidate_count()).sum();
+    assert!(count <= IDENTIFIERS_MAX);
+    assert_eq!(parse(write(&entries).as_bytes()), Ok(entries.clone()));
+    if count <= DERIVED_MAX {
+        let mut derived = 0;
+        for entry in &entries {
+            entry.for_each_candidate(|candidate| {
+                assert!(candidate.first < candidate.last);
+                derived += 1;
+            });
+        }
+        assert_eq!(derived, count);
+    }
+});

@@ -1,0 +1,133 @@
+//! A log's small files: whatever stands in them, and whatever a holder of the keys seals into them. The log
+//! is read, opened to be written to, written to, purged and read again.
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use truyvet::log::fuzzing::{KEY, SEGMENT, payloads, put, seal_file, seal_segment};
+use truyvet::log::{
+    EncounterLog, KeyProvider, KeyPurpose, LogError, LogOptions, LogReader, MemoryKey,
+    MemoryStorage,
+};
+use truyvet::sighting::Source;
+use truyvet::time::UtcDay;
+use truyvet::{ProtocolKind, Secret, Sighting};
+use truyvet_fuzz::{ABSENT, FileInput, PLAIN};
+
+/// A log of one segment, whose manifest the input may bring.
+static WHOLE: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
+    let [meta, roots] = payloads().unwrap();
+    let seal = |name, payload: &[u8]| seal_file(name, payload).unwrap().unwrap();
+    BTreeMap::from(
+        [
+            ("log.meta", seal("log.meta", &meta)),
+            ("segment-keys.sealed", seal("segment-keys.sealed", &roots)),
+            (SEGMENT, seal_segment(3, &[&[0, 0]]).unwrap()),
+        ]
+        .map(|(name, bytes)| (name.to_owned(), bytes)),
+    )
+});
+
+const TODAY: UtcDay = UtcDay::from_unix_days(18_482);
+
+fuzz_target!(|data: &[u8]| {
+    let mut files = WHOLE.clone();
+    for input in FileInput::decode_all(data) {
+        let name = input.name();
+        let sealed = match input.form {
+            ABSENT => None,
+            PLAIN => Some(input.payload.to_vec()),
+            _ if name.starts_with(SEGMENT) => Some(seal_segment(3, &[input.payload]).unwrap()),
+            _ => {
+                let stem = name.split_inclusive(".sealed").next().unwrap_or(&name);
+                let stem = if name.starts_with("log.meta") { "log.meta" } else { stem };
+                seal_file(stem, input.payload).unwrap()
+            }
+        };
+        match sealed {
+            Some(bytes) => drop(files.insert(name, bytes)),
+            None => drop(files.remove(&name)),
+        }
+    }
+    let storage = MemoryStorage::default();
+    for (name, bytes) in files {
+        put(&storage, &name, &bytes).unwrap();
+    }
+    let keys = Arc::new(replaceable());
+    read(&storage, &keys);
+    let opened = EncounterLog::open_on(storage.clone(), Arc::clone(&keys), LogOptions::default());
+    let Ok(mut log) = opened else {
+        return;
+    };
+    use_it(&mut log, data.len() % 2 == 0);
+    drop(log);
+    read(&storage, &keys);
+    // What could be opened once can be again.
+    EncounterLog::open_on(storage, keys, LogOptions::default()).unwrap();
+});
+
+/// The keys of the log, which may be replaced.
+fn replaceable() -> MemoryKey {
+    let fixed = MemoryKey::new(Secret::new(KEY));
+    let keys = MemoryKey::empty();
+    for purpose in [KeyPurpose::Logging, KeyPurpose::Reading] {
+        let key = fixed.load(purpose).unwrap().unwrap();
+        keys.replace(purpose, &key).unwrap();
+    }
+    keys
+}
+
+/// What can be read, and where it cannot be, why.
+fn read(storage: &MemoryStorage, keys: &Arc<MemoryKey>) -> Vec<Sighting> {
+    let Ok(reader) = LogReader::open_on(storage.clone(), keys) else {
+        return Vec::new();
+    };
+    let _ = (reader.own_keys(), reader.gaps(), reader.clock_records());
+    let Ok(sightings) = reader.sightings() else {
+        return Vec::new();
+    };
+    sightings.filter_map(Result::ok).collect()
+}
+
+fn use_it(log: &mut EncounterLog, purged: bool) {
+    let _ = log.last_clock();
+    let first = UtcDay::from_unix_days(0);
+    if log.own_keys().is_ok() {
+        let _ = log.release_own_keys(TODAY.end(), first, TODAY);
+    }
+    let sighting = sighting();
+    let appended = log.append(std::slice::from_ref(&sighting));
+    match &appended {
+        Ok(()) => {}
+        Err(refused) => assert!(
+            matches!(refused.source, LogError::TooManySegments { .. }),
+            "{refused}"
+        ),
+    }
+    if purged {
+        let _ = log.purge(TODAY);
+    }
+    if appended.is_ok() {
+        let reader = log.reader().unwrap();
+        let mut sightings = reader.sightings().unwrap();
+        let found = sightings.any(|it| it.is_ok_and(|it| it == sighting));
+        assert!(found, "what was appended is not read");
+    }
+}
+
+fn sighting() -> Sighting {
+    let first = TODAY.start();
+    Sighting {
+        protocol: ProtocolKind::Gaen,
+        id: [9; 16].into(),
+        metadata: Some([1, 2, 3, 4]),
+        first,
+        last: first.saturating_add(Duration::from_secs(9)),
+        frames: 3,
+        rssi: None,
+        source: Source::ServiceData,
+    }
+}

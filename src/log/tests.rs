@@ -1,0 +1,165 @@
+//! What the writing process holds, and what that opens.
+
+use std::io::Read;
+
+use super::format::{CHUNK_INFO, PRELUDE_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::*;
+use crate::crypto::{AeadKey, step};
+use crate::protocol::ProtocolKind;
+use crate::secret::Secret;
+use crate::sighting::Source;
+
+fn sighting(number: u8, first_s: u64) -> Sighting {
+    Sighting {
+        protocol: ProtocolKind::Gaen,
+        id: [number; 16].into(),
+        metadata: None,
+        first: Timestamp::from_unix_seconds(first_s),
+        last: Timestamp::from_unix_seconds(first_s + 20),
+        frames: 3,
+        rssi: None,
+        source: Source::ServiceData,
+    }
+}
+
+/// What a chunk is bound to, and its sealed body.
+type Chunk = (Vec<u8>, Vec<u8>);
+
+/// A segment's header, and its chunks.
+fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<Chunk>) {
+    let mut bytes = Vec::new();
+    let mut file = storage.open(name).unwrap().bytes;
+    file.read_to_end(&mut bytes).unwrap();
+    let (header, mut rest) = bytes.split_at(SEGMENT_HEADER_BYTES);
+    let mut chunks = Vec::new();
+    while let Some((length, body)) = rest.split_first_chunk::<4>() {
+        let (sealed, behind) = body.split_at(u32::from_le_bytes(*length) as usize);
+        let aad = [&header[..PRELUDE_BYTES], length].concat();
+        chunks.push((aad, sealed.to_vec()));
+        rest = behind;
+    }
+    (header.to_vec(), chunks)
+}
+
+/// How many of a segment's chunks open with `secret`, taken for anything that a secret can be: the
+/// segment's root or any later state, a chunk's key, the reading key, or what sealed earlier versions.
+fn opened_with(secret: &Secret<32>, header: &[u8], chunks: &[Chunk]) -> usize {
+    let prelude =
+        SegmentHeader::from_bytes(header[..PRELUDE_BYTES].try_into().unwrap(), "s").unwrap();
+    let mut keys = vec![
+        AeadKey::new(secret).unwrap(),
+        prelude.legacy_key(secret).unwrap(),
+    ];
+    let root = prelude.open_root(secret, &header[PRELUDE_BYTES..]);
+    for begin in [Some(secret.duplicate()), root].into_iter().flatten() {
+        let mut state = begin;
+        for _ in 0..chunks.len() {
+            let [key, next] = step(&state, CHUNK_INFO).unwrap();
+            keys.push(AeadKey::new(&key).unwrap());
+            state = next;
+        }
+    }
+    let opens = |(aad, sealed): &&Chunk| {
+        keys.iter()
+            .any(|key| key.open(0, aad, &mut sealed.clone()).is_ok())
+    };
+    chunks.iter().filter(opens).count()
+}
+
+/// Every secret that the writer can reach is tried on everything it has written, at each hour of a day.
+#[test]
+fn the_writer_holds_nothing_that_opens_what_it_has_written() {
+    let (storage, keys) = (
+        MemoryStorage::default(),
+        Arc::new(MemoryKey::random().unwrap()),
+    );
+    let options = LogOptions::default();
+    let mut log = EncounterLog::open_on(storage.clone(), Arc::clone(&keys), options).unwrap();
+    let reading = keys.load(KeyPurpose::Reading).unwrap().unwrap();
+    for hour in 0..26 {
+        log.append(&[sighting(hour, u64::from(hour) * 3_600)])
+            .unwrap();
+        let mut held = vec![
+            log.home.kek.duplicate(),
+            Secret::new(log.home.reading.unwrap()),
+        ];
+        held.extend(log.writers.iter().map(|writer| writer.ratchet.secret()));
+        let mut written = 0;
+        for name in log.manifest.segments.keys() {
+            let (header, chunks) = chunks(&storage, &name.to_string());
+            for secret in &held {
+                assert_eq!(opened_with(secret, &header, &chunks), 0, "at {hour}:00");
+            }
+            // What a reader gets does open them, so that the above says something.
+            assert_eq!(opened_with(&reading, &header, &chunks), chunks.len());
+            written += chunks.len();
+        }
+        assert_eq!(written, usize::from(hour) + 1);
+    }
+}
+
+/// What is remembered to be written shorter is who is near, and not the day.
+#[test]
+fn the_writer_remembers_nobody_of_hours_ago() {
+    let mut log = EncounterLog::open_on(
+        MemoryStorage::default(),
+        MemoryKey::random().unwrap(),
+        LogOptions::default(),
+    )
+    .unwrap();
+    for minute in 0..240_u64 {
+        let who = u8::try_from(minute / 15).unwrap();
+        log.append(&[sighting(who, minute * 60)]).unwrap();
+    }
+    let remembered = log.writers[0].packer.remembered();
+    assert!(remembered <= 3, "{remembered}");
+}
+
+#[test]
+fn clocks_are_noted_when_a_segment_begins_and_when_they_jump() {
+    let (storage, key) = (MemoryStorage::default(), || {
+        MemoryKey::new(Secret::new([7; 32]))
+    });
+    let options = LogOptions::default();
+    let mut log = EncounterLog::open_on(storage.clone(), key(), options).unwrap();
+    let reading = |wall_s: u64, boot: u8, since_boot_s: u64| ClockReading {
+        wall: Timestamp::from_unix_seconds(wall_s),
+        uptime: Some(crate::time::Uptime {
+            boot_id: [boot; 16],
+            since_boot_ms: since_boot_s * 1_000,
+        }),
+    };
+    let mut at = |reading: ClockReading| {
+        log.observe(reading);
+        log.append(&[sighting(1, 1_000)]).unwrap();
+    };
+    at(reading(1_000, 1, 10));
+    at(reading(1_060, 1, 70));
+    at(reading(5_120, 1, 130)); // an hour and a bit ahead
+    at(reading(5_180, 1, 190));
+    at(reading(1_240, 1, 250)); // set right again
+    at(reading(1_300, 2, 5)); // another start of the machine
+    drop(log);
+    let reader = LogReader::open_on(storage.clone(), &key()).unwrap();
+    let noted: Vec<_> = reader
+        .clock_records()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it.reading.wall.unix_seconds(),
+                it.jumped_from.map(Timestamp::unix_seconds),
+            )
+        })
+        .collect();
+    let expected = [
+        (1_000, None),
+        (5_120, Some(1_120)),
+        (1_240, Some(5_240)),
+        (1_300, None),
+    ];
+    assert_eq!(noted, expected);
+    assert_eq!(reader.sightings().unwrap().count(), 6);
+    let log = EncounterLog::open_on(storage, key(), LogOptions::default()).unwrap();
+    assert_eq!(log.last_clock(), Some(reading(1_300, 2, 5)));
+}

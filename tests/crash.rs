@@ -1,0 +1,191 @@
+//! The encounter log on a disk whose power is cut at every operation, and which fails in every call.
+//!
+//! A story (`session.rs`) is played once on a disk that keeps a journal of all that is done to it (`disk.rs` says
+//! what such a disk promises). Then, for each point of the journal and many chances of what has reached the disk, the
+//! log is opened again, compared with what it had acknowledged until then, appended to, cut once more while it
+//! does so, and compared again.
+//!
+//! `TRUYVET_CRASH_CUTS=1000000 cargo test --release --test crash` makes as many cuts; 10,000 is the default. A
+//! failure prints the variable that makes the same cut again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+#[path = "crash/cuts.rs"]
+mod cuts;
+#[path = "crash/days.rs"]
+mod days;
+#[path = "crash/disk.rs"]
+mod disk;
+#[path = "crash/failing.rs"]
+mod failing;
+#[path = "crash/file.rs"]
+mod file;
+#[path = "crash/forgetting.rs"]
+mod forgetting;
+#[path = "crash/keys.rs"]
+mod keys;
+#[path = "crash/known.rs"]
+mod known;
+#[path = "crash/model.rs"]
+mod model;
+#[path = "crash/platter.rs"]
+mod platter;
+#[path = "crash/random.rs"]
+mod random;
+#[path = "crash/session.rs"]
+mod session;
+#[path = "crash/surviving.rs"]
+mod surviving;
+#[path = "crash/trouble.rs"]
+mod trouble;
+
+use std::io::ErrorKind;
+
+use failing::{every_call, read_only};
+use session::Step;
+use session::Step::{Append, AppendOverMidnight, Close, Gap, Open, Purge, Release, SaveKeys};
+use surviving::{every_cut, every_death, played};
+use trouble::Trouble;
+
+const APPENDING: [Step; 9] = [
+    Open,
+    Append { day: 0, count: 1 },
+    Append { day: 0, count: 40 },
+    Gap { day: 0 },
+    AppendOverMidnight { day: 0, count: 20 },
+    Append { day: 1, count: 30 },
+    Append { day: 0, count: 3 },
+    Gap { day: 1 },
+    Close,
+];
+
+const RENEWING: [Step; 10] = [
+    Open,
+    SaveKeys { day: 0 },
+    Append { day: 0, count: 8 },
+    Append { day: 1, count: 8 },
+    Gap { day: 1 },
+    Purge { today: 15 },
+    Append { day: 15, count: 3 },
+    Purge { today: 16 },
+    Append { day: 15, count: 3 },
+    Close,
+];
+
+/// A bit of everything, for what needs to be played many times.
+const SHORT: [Step; 8] = [
+    Open,
+    SaveKeys { day: 0 },
+    AppendOverMidnight { day: 0, count: 6 },
+    Append { day: 1, count: 2 },
+    Release { day: 0 },
+    Purge { today: 15 },
+    Append { day: 1, count: 2 },
+    Close,
+];
+
+#[test]
+fn every_cut_while_making_the_log() {
+    every_cut("every_cut_while_making_the_log", 5, &[Open, Close]);
+}
+
+#[test]
+fn every_cut_while_appending() {
+    every_cut("every_cut_while_appending", 20, &APPENDING);
+}
+
+#[test]
+fn every_cut_over_restarts() {
+    let steps = [
+        Open,
+        Append { day: 0, count: 5 },
+        Open,
+        Append { day: 0, count: 5 },
+        SaveKeys { day: 0 },
+        Open,
+        Open,
+        AppendOverMidnight { day: 0, count: 5 },
+        Close,
+    ];
+    every_cut("every_cut_over_restarts", 15, &steps);
+}
+
+#[test]
+fn every_cut_while_saving_and_releasing_keys() {
+    let steps = [
+        Open,
+        SaveKeys { day: 0 },
+        Append { day: 0, count: 2 },
+        SaveKeys { day: 1 },
+        Release { day: 0 },
+        SaveKeys { day: 2 },
+        Open,
+        Release { day: 1 },
+        Close,
+    ];
+    every_cut("every_cut_while_saving_and_releasing_keys", 10, &steps);
+}
+
+#[test]
+fn every_cut_while_renewing_keys() {
+    every_cut("every_cut_while_renewing_keys", 25, &RENEWING);
+}
+
+/// So many that the manifest is written between them; the last one is more than a chunk.
+#[test]
+fn every_cut_over_many_batches() {
+    let mut steps = vec![Open];
+    steps.extend([Append { day: 0, count: 1 }; 66]);
+    steps.push(Append {
+        day: 0,
+        count: 1_100,
+    });
+    every_cut("every_cut_over_many_batches", 5, &steps);
+}
+
+/// What a process that was killed has not synced is read by the next one, and gone after a power cut.
+#[test]
+fn every_death_and_then_every_cut() {
+    let then = [Open, Append { day: 1, count: 2 }, Purge { today: 15 }];
+    every_death("every_death_and_then_every_cut", 20, &SHORT, &then);
+}
+
+#[test]
+fn nothing_that_was_purged_comes_back() {
+    let session = played("nothing_that_was_purged_comes_back", &RENEWING);
+    let disks = forgetting::nothing_comes_back(&session).unwrap();
+    assert!(disks > 50, "{disks}");
+}
+
+#[test]
+fn no_room_from_every_call_on() {
+    every_call("no_room_from_every_call_on", &SHORT, Trouble::FullFrom);
+}
+
+#[test]
+fn every_call_fails() {
+    let refused = |call| Trouble::Refused(call, ErrorKind::Other);
+    every_call("every_call_fails", &SHORT, refused);
+}
+
+#[test]
+fn every_write_is_cut_short() {
+    let short = |call| Trouble::Short(call, ErrorKind::StorageFull);
+    every_call("every_write_is_cut_short", &SHORT, short);
+}
+
+#[test]
+fn every_call_says_that_it_failed_and_has_not() {
+    let late = |call| Trouble::Late(call, ErrorKind::Other);
+    every_call("every_call_says_that_it_failed_and_has_not", &SHORT, late);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_to() {
+    read_only(&SHORT);
+    read_only(&[]);
+}
