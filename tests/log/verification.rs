@@ -3,6 +3,7 @@
 use truyvet::log::Verification;
 use truyvet::time::ClockReading;
 
+use super::golden::copy_of;
 use super::reading::{FOUR_DAYS, Watched, flip, gap, three_chunks_with_keys};
 use super::*;
 
@@ -51,6 +52,20 @@ fn a_whole_log_is_well() {
     let there = found.files.iter().filter(|file| file.bytes.is_some());
     let there: Vec<_> = there.map(|file| file.name).collect();
     assert_eq!(there, ["log.meta", "manifest.sealed", "own-keys.sealed"]);
+}
+
+/// They had no manifest, and no reading key.
+#[test]
+fn logs_of_former_versions_are_well() {
+    for (name, sightings) in [("log-v1", 2), ("log-v2", 4)] {
+        let dir = copy_of(name);
+        let found = verified(dir.path());
+        assert_eq!(damage(&found), [""; 0], "{name}");
+        assert_eq!((found.sightings(), found.own_keys), (sightings, 2));
+        // In its header: a damaged last chunk cannot be told from a torn one there.
+        flip(&segments(dir.path())[0], 20);
+        assert!(!verified(dir.path()).is_well(), "{name}");
+    }
 }
 
 #[test]
