@@ -86,6 +86,10 @@ impl Storage for Watched {
         self.storage.create(name)
     }
 
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.storage.sync(name)
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.storage.rename(from, to)
     }
