@@ -141,14 +141,18 @@ impl Signals {
         read: fn(&Message) -> Option<Signal>,
     ) -> impl Fn(&Message) + Send + 'static {
         let (sender, urgent) = (sender.clone(), Arc::clone(&self.urgent));
-        move |message| match read(message) {
-            Some(Signal::Powered(on)) => urgent.powered(on),
-            Some(signal) => {
-                if sender.try_send(signal).is_err() {
-                    urgent.lost_one();
+        move |message| {
+            let lost = match read(message) {
+                Some(Signal::Powered(on)) => {
+                    urgent.powered(on);
+                    false
                 }
+                Some(signal) => sender.try_send(signal).is_err(),
+                None => false,
+            };
+            if lost {
+                urgent.lost_one();
             }
-            None => {}
         }
     }
 }
