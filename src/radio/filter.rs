@@ -168,7 +168,7 @@ mod tests {
         gaen.push_service_data16(0xFD6F, &[9; 20]).unwrap();
         let mut company = Advertisement::new();
         company.push_manufacturer_data(0x22B5, &[1; 12]).unwrap();
-        let mut both = company.clone();
+        let mut both = company;
         both.push_service_data16(0xFD6F, &[9; 4]).unwrap();
         let proves = |protocols: &[Protocol]| {
             let filter = Filter::of(protocols);

@@ -141,14 +141,15 @@ impl Signals {
         read: fn(&Message) -> Option<Signal>,
     ) -> impl Fn(&Message) + Send + 'static {
         let (sender, urgent) = (sender.clone(), Arc::clone(&self.urgent));
-        move |message| match read(message) {
-            Some(Signal::Powered(on)) => urgent.powered(on),
-            Some(signal) => {
-                if sender.try_send(signal).is_err() {
-                    urgent.lost_one();
-                }
+        move |message| {
+            let Some(signal) = read(message) else {
+                return;
+            };
+            if let Signal::Powered(on) = signal {
+                urgent.powered(on);
+            } else if sender.try_send(signal).is_err() {
+                urgent.lost_one();
             }
-            None => {}
         }
     }
 }
