@@ -13,8 +13,8 @@ pub use memory::MemoryStorage;
 /// Keeps the files of one log, by name, flat.
 ///
 /// What has been written is on the disk for certain only once [`AppendFile::sync`] or [`sync`](Self::sync) has
-/// returned (a file's bytes and length) or [`sync_directory`](Self::sync_directory) (that a file is there, under which name, or is not):
-/// until then, a power cut may leave any part of it. The log believes nothing else.
+/// returned (a file's bytes and length) or [`sync_directory`](Self::sync_directory) (that a file is there, under
+/// which name, or is not): until then, a power cut may leave any part of it. The log believes nothing else.
 ///
 /// Errors are those of the system; the log adds what it was doing, and with which file.
 pub trait Storage: Send + Sync {

@@ -164,6 +164,43 @@ fn recovered(left: Left, random: &mut Random) -> Result<Session, String> {
     Ok(session)
 }
 
+/// Plays stories that `seed` makes up, and cuts each everywhere.
+pub(crate) fn every_cut_of_stories(name: &str, percent: usize, seed: u64, stories: u64) {
+    let cuts = budget(percent).div_ceil(stories as usize);
+    let (mut operations, mut made) = (0, 0);
+    for number in seed..seed + stories {
+        let name = format!("{name}/{number}");
+        let session = played(&name, &story(number));
+        operations += session.disk.operations();
+        made += cut_everywhere(&name, 0, &session, cuts);
+    }
+    tell(name, operations, made);
+}
+
+/// Days go by, with what an app may do in them.
+fn story(seed: u64) -> Vec<Step> {
+    let mut random = Random::new(seed);
+    let (mut steps, mut day) = (vec![Step::Open], 0);
+    for _ in 0..8 + random.below(8) {
+        let count = 1 + random.below(20) as u32;
+        steps.push(match random.below(10) {
+            0..=2 => Step::Append { day, count },
+            3 => Step::AppendOverMidnight { day, count },
+            4 => Step::Gap { day },
+            5 => Step::SaveKeys { day },
+            6 => Step::Release { day },
+            7 => Step::Purge { today: day },
+            8 => Step::Open,
+            _ => {
+                day += [1, 1, 3, 10][random.below(4)];
+                Step::Append { day, count }
+            }
+        });
+    }
+    steps.push(Step::Close);
+    steps
+}
+
 /// What an app does that starts again: it always opens the log and appends to it.
 fn steps_of_recovery(known: &Known, random: &mut Random) -> Vec<Step> {
     let day = known
