@@ -142,7 +142,6 @@ impl Signals {
     ) -> impl Fn(&Message) + Send + 'static {
         let (sender, urgent) = (sender.clone(), Arc::clone(&self.urgent));
         move |message| {
-<<<<<<< HEAD
             let lost = match read(message) {
                 Some(Signal::Powered(on)) => {
                     urgent.powered(on);
@@ -152,14 +151,6 @@ impl Signals {
                 None => false,
             };
             if lost {
-=======
-            let Some(signal) = read(message) else {
-                return;
-            };
-            if let Signal::Powered(on) = signal {
-                urgent.powered(on);
-            } else if sender.try_send(signal).is_err() {
->>>>>>> radio
                 urgent.lost_one();
             }
         }
