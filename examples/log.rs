@@ -138,7 +138,7 @@ fn print_day(day: &DayStatistics, most: u64) {
         None => "no strengths".to_owned(),
     };
     say!(
-        "{:37} {} there at once, {:.1} on average; {strong}",
+        "{:37} {} there at once, {:.1} on average over the day; {strong}",
         "",
         day.present_max(),
         day.present_mean(),

@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let file = seal_segment(input.version.into(), &input.parts).unwrap();
     let whole = read_segment(&file, false, noted(file.len())).unwrap();
     check(&whole, file.len());
-    check_sealed(&input, &whole);
+    check_sealed(&input, file.len(), &whole);
     if input.is_written_again() {
         return written_again(&whole);
     }
@@ -57,8 +57,9 @@ fn check(steps: &[Step], len: usize) {
 }
 
 /// What was sealed with the keys opens: all of it, but for records that are malformed.
-fn check_sealed(input: &SegmentInput<'_>, steps: &[Step]) {
+fn check_sealed(input: &SegmentInput<'_>, len: usize, steps: &[Step]) {
     let whole = match steps.last() {
+        Some(Step::End(_)) if is_being_made(input, len) => steps.len() == 1,
         Some(Step::End(torn)) => *torn == 0 && steps.len() == input.parts.len() + 1,
         // A segment that the log does not know, or none of this version.
         Some(Step::Failed(_)) if input.noted == 0 || input.noted == 2 && input.version < 3 => true,
@@ -66,6 +67,11 @@ fn check_sealed(input: &SegmentInput<'_>, steps: &[Step]) {
         _ => false,
     };
     assert!(whole, "{} parts: {steps:?}", input.parts.len());
+}
+
+/// Whether the segment is taken for one that the writer has not noted yet, and in which there can be nothing.
+fn is_being_made(input: &SegmentInput<'_>, len: usize) -> bool {
+    input.noted == 0 && len <= SEALED_ROOT.end
 }
 
 /// Nothing but what was sealed is read of a file that somebody without the keys has changed, and where the
@@ -86,7 +92,8 @@ fn check_edited(
     let noticed = match (input.noted, input.version) {
         (2, 3) => cut || differs(file, edited),
         // No writer has acknowledged a segment of an older version, or makes one now.
-        (0 | 2, 1 | 2) => true,
+        (2, 1 | 2) => true,
+        (0, 1 | 2) => !is_being_made(input, edited.len()) && edited.iter().any(|byte| *byte != 0),
         // Of what was found after a crash, the length alone is known.
         (3, _) => cut,
         _ => false,

@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Tells what all clocks say: at the start, now and then, and at each
-    /// [`Event::ClockJumped`](super::Event::ClockJumped). By the time since the machine's start, a jump of the
+    /// [`Event::ClockJumped`]. By the time since the machine's start, a jump of the
     /// wall clock is known for a sleep, which is no reason to put off what is to be erased.
     pub fn clock_reading(&mut self, now: Moment, reading: ClockReading) {
         self.observe(now);

@@ -111,6 +111,10 @@ pub struct Counters {
     pub sightings: u64,
     /// Sightings lost because the log failed for too long.
     pub lost_sightings: u64,
+    /// Sightings dropped because nothing showed in time that somebody is there, while the log was flooded.
+    pub unproven_sightings: u64,
+    /// Sightings dropped because their day has taken all that it may of the log's budget.
+    pub over_budget_sightings: u64,
     /// Unexplained jumps of the wall clock.
     pub clock_jumps: u64,
 }
@@ -241,6 +245,10 @@ impl fmt::Display for Health {
         }
         if let Some(held) = self.deletion_held {
             write!(f, "; {held}")?;
+        }
+        let flood = self.counters.unproven_sightings + self.counters.over_budget_sightings;
+        if flood > 0 {
+            write!(f, "; a flood: {flood} sightings dropped")?;
         }
         for caveat in self.advertised.iter().flat_map(|it| &it.caveats) {
             write!(f, "; {caveat}")?;

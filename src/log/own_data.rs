@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::LogError;
 use super::reader::{Listed, LogReader};
 use super::segment::ChunkRead;
-use json::{ClockJson, DamageJson, EndJson, GapJson, OwnKeyJson, SightingJson, secret_of};
+use json::{ClockJson, DamageJson, GapJson, OwnKeyJson, SightingJson, secret_of};
 
 /// That the owner of a log wants it written out, in plain, and what of it.
 ///
@@ -159,17 +159,11 @@ impl<W: io::Write + ?Sized> Export<'_, W> {
         if consent.own_keys {
             self.own_keys()?;
         }
-        let damage: Vec<_> = self.exported.damage.iter().map(DamageJson::of).collect();
-        let end = EndJson {
-            torn_bytes: self.exported.torn_bytes,
-            complete: damage.is_empty(),
-            damage,
-        };
-        // The end's members are the object's last ones.
-        let end = serde_json::to_vec(&end)?;
-        self.buffer.extend(b"  ");
-        self.buffer.extend(end.strip_prefix(b"{").unwrap_or(&end));
-        self.buffer.push(b'\n');
+        let torn = format!("  \"torn_bytes\": {},\n", self.exported.torn_bytes);
+        self.buffer.extend(torn.as_bytes());
+        self.damage()?;
+        let complete = format!("  \"complete\": {}\n}}\n", self.exported.is_complete());
+        self.buffer.extend(complete.as_bytes());
         self.flush()?;
         self.to.flush()
     }
@@ -217,6 +211,16 @@ impl<W: io::Write + ?Sized> Export<'_, W> {
             self.flush()?;
         }
         self.end(keys.is_empty())
+    }
+
+    fn damage(&mut self) -> io::Result<()> {
+        self.begin("damage");
+        let errors = std::mem::take(&mut self.exported.damage);
+        for (index, error) in errors.iter().enumerate() {
+            self.put(&DamageJson::of(error), index == 0)?;
+        }
+        self.exported.damage = errors;
+        self.end(self.exported.is_complete())
     }
 
     /// Each once: a later pass finds what an earlier one has.

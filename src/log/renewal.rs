@@ -81,8 +81,9 @@ impl Reading {
         sealed: &[u8; SEALED_ROOT_BYTES],
     ) -> Option<Secret<32>> {
         match self.roots.get(&header.id) {
-            Some(root) => Some(root.duplicate()),
-            None => header.open_root(self.private.as_ref()?, sealed),
+            // A header may say it is that, and the key of older segments is no root.
+            Some(root) if header.id != LEGACY => Some(root.duplicate()),
+            _ => header.open_root(self.private.as_ref()?, sealed),
         }
     }
 

@@ -13,7 +13,7 @@ use super::subscribers::Subscribers;
 use super::witness::{Witness, witnessed};
 use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health, Schedule};
-use crate::log::EncounterLog;
+use crate::log::{EncounterLog, NotAppended};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
 use crate::sighting::{ScanGap, Sighting};
@@ -351,10 +351,15 @@ impl Shell {
             reads.stop().await;
         }
         let stored = self.store_once().await;
+        let closed = self.close().await;
         let health = self.engine.health();
         self.health.send_replace(health.clone());
         if let Err(source) = stored {
             let sightings = self.unstored.len();
+            return Err(TracerError::NotStored { sightings, source });
+        }
+        if let Err(NotAppended { sightings, source }) = closed {
+            let sightings = sightings.len();
             return Err(TracerError::NotStored { sightings, source });
         }
         match self.still_advertising {

@@ -66,12 +66,14 @@ impl Shell {
         }
         let batch: Vec<Sighting> = self.unstored.drain(..).collect();
         let given = batch.len() as u64;
-        let work = move |log: &mut EncounterLog| Ok(log.append(&batch).err());
+        let work = move |log: &mut EncounterLog| Ok((log.append(&batch), log.admitted()));
         match self.with_log(work).await {
-            Ok(None) => Ok(()),
-            Ok(Some(NotAppended { sightings, source })) => {
-                self.unstored.extend(sightings);
-                Err(source)
+            Ok((appended, admitted)) => {
+                self.engine.log_admitted(admitted);
+                appended.map_err(|NotAppended { sightings, source }| {
+                    self.unstored.extend(sightings);
+                    source
+                })
             }
             Err(died) => {
                 // A writer that dies takes what it was given with it.
@@ -79,6 +81,19 @@ impl Shell {
                 Err(died)
             }
         }
+    }
+
+    /// Ends the log, with what still waits in it.
+    pub(super) async fn close(&mut self) -> Result<(), NotAppended> {
+        let died = |_| NotAppended {
+            sightings: Vec::new(),
+            source: LogError::WriterDied,
+        };
+        let Some(log) = self.log.take() else {
+            return Ok(());
+        };
+        let closed = tokio::task::spawn_blocking(|| log.close()).await;
+        closed.map_err(died).and_then(|closed| closed)
     }
 
     async fn append_gaps(&mut self) -> Result<(), LogError> {

@@ -1,5 +1,6 @@
 //! Clocks that are set, that sleep, and that went on without us.
 
+use proptest::prelude::*;
 use truyvet::EncounterLog;
 use truyvet::engine::HoldCause;
 use truyvet::log::{LogOptions, MemoryKey, MemoryStorage};
@@ -432,4 +433,34 @@ fn a_clock_set_right_tells_the_new_end_of_the_hold() {
     assert_eq!(held.until, begin.saturating_add(DAY));
     assert_eq!(purges(&rig.pass(DAY - s(121))), []);
     assert_eq!(rig.engine.own_keys().len(), 6);
+}
+
+fn any_reading() -> impl Strategy<Value = ClockReading> {
+    let uptime = (0..3_u8, any::<u64>()).prop_map(|(boot, since_boot_ms)| Uptime {
+        boot_id: [boot; 16],
+        since_boot_ms,
+    });
+    let wall = prop_oneof![any::<u64>(), START.unix_millis()..START.unix_millis() << 1];
+    (wall, proptest::option::of(uptime)).prop_map(|(wall, uptime)| ClockReading {
+        wall: Timestamp::from_unix_millis(wall),
+        uptime,
+    })
+}
+
+proptest! {
+    /// Whatever the clocks say, a start erases or says that it does not, and never both.
+    #[test]
+    fn any_clocks_erase_at_once_or_are_held(last in any_reading(), now in any_reading(), later in any_reading()) {
+        let mut rig = Rig::new(config());
+        rig.clock.jump_to(now.wall);
+        rig.engine.resume_clock(last, now);
+        rig.engine.start(rig.clock.now());
+        let mut erased = purges(&rig.actions()).len();
+        prop_assert_eq!(erased == 0, cause(&rig).is_some());
+        rig.clock.jump_to(later.wall);
+        rig.engine.clock_reading(rig.clock.now(), later);
+        erased += purges(&rig.actions()).len();
+        prop_assert!(erased > 0 || cause(&rig).is_some());
+        prop_assert!(!rig.engine.health().to_string().is_empty());
+    }
 }

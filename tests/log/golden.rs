@@ -26,7 +26,7 @@ fn golden_sightings() -> Vec<Sighting> {
     vec![sighting(6, DAY), bluezone]
 }
 
-fn copy_of(name: &str) -> tempfile::TempDir {
+pub(super) fn copy_of(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     for entry in fs::read_dir(golden.join(name)).unwrap() {
@@ -137,4 +137,22 @@ fn a_segment_replaced_by_an_empty_one_of_version_2_is_found() {
         fs::write(path, forged).unwrap();
         assert_damaged(dir.path(), path);
     }
+}
+
+/// Whose place in the table of roots that of the key of version 2 is.
+#[test]
+fn a_segment_that_claims_the_key_of_version_2_is_found() {
+    let (dir, crashed) = (copy_of("log-v2"), tempfile::tempdir().unwrap());
+    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
+    log.append(&sightings(0..3)).unwrap();
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, crashed.path().join(path.file_name().unwrap())).unwrap();
+    }
+    drop(log);
+    let path = &segments(crashed.path())[1];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[32..48].fill(0);
+    fs::write(path, bytes).unwrap();
+    assert_damaged(crashed.path(), path);
 }

@@ -1,4 +1,4 @@
-//! The log as its owner reads it: by interval, counted, verified, and written out.
+//! The log by interval, and counted by day; and what the tests of reading share.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -8,19 +8,18 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use truyvet::log::{
-    AppendFile, DayStatistics, LogOptions, MemoryStorage, NotExported, OwnersConsent, Storage,
-    StoredFile, Verification,
+    AppendFile, DayStatistics, DistinctCount, LogOptions, MemoryStorage, Sightings, Storage,
+    StoredFile,
 };
 use truyvet::sighting::ScanGap;
-use truyvet::time::ClockReading;
 
 use super::*;
 
 /// Memory that notes which files are opened, and how much is read of them.
 #[derive(Clone, Default)]
-struct Watched {
+pub(super) struct Watched {
     storage: MemoryStorage,
     opened: Arc<Mutex<Vec<String>>>,
     read: Arc<Mutex<u64>>,
@@ -28,7 +27,7 @@ struct Watched {
 
 impl Watched {
     /// The segments opened since the last call.
-    fn segments(&self) -> BTreeSet<String> {
+    pub(super) fn segments(&self) -> BTreeSet<String> {
         let opened = std::mem::take(&mut *self.opened.lock().unwrap());
         let segments = opened.into_iter().filter(|name| name.ends_with(".segment"));
         segments.collect()
@@ -39,11 +38,11 @@ impl Watched {
         std::mem::take(&mut *self.read.lock().unwrap())
     }
 
-    fn log(&self) -> EncounterLog {
+    pub(super) fn log(&self) -> EncounterLog {
         EncounterLog::open_on(self.clone(), key(), LogOptions::default()).unwrap()
     }
 
-    fn reader(&self) -> LogReader {
+    pub(super) fn reader(&self) -> LogReader {
         LogReader::open_on(self.clone(), &key()).unwrap()
     }
 }
@@ -103,18 +102,18 @@ impl Storage for Watched {
     }
 }
 
-fn day(days_later: u32) -> UtcDay {
+pub(super) fn day(days_later: u32) -> UtcDay {
     UtcDay::from_unix_days(DAY.unix_days() + days_later)
 }
 
 /// So many milliseconds after `DAY` began.
-fn at(millis: u64) -> Timestamp {
+pub(super) fn at(millis: u64) -> Timestamp {
     Timestamp::from_unix_millis(DAY.start().unix_millis() + millis)
 }
 
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
-fn heard(id: u32, from_ms: u64, to_ms: u64) -> Sighting {
+pub(super) fn heard(id: u32, from_ms: u64, to_ms: u64) -> Sighting {
     Sighting {
         first: at(from_ms),
         last: at(to_ms),
@@ -122,7 +121,7 @@ fn heard(id: u32, from_ms: u64, to_ms: u64) -> Sighting {
     }
 }
 
-fn gap(from_ms: u64, to_ms: u64) -> ScanGap {
+pub(super) fn gap(from_ms: u64, to_ms: u64) -> ScanGap {
     let gap = json!({
         "from": at(from_ms).unix_millis(),
         "to": at(to_ms).unix_millis(),
@@ -131,7 +130,25 @@ fn gap(from_ms: u64, to_ms: u64) -> ScanGap {
     serde_json::from_value(gap).unwrap()
 }
 
-// ---- by interval ----
+pub(super) fn flip(path: &Path, byte: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[byte] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+/// [`three_chunks`] with own keys.
+pub(super) fn three_chunks_with_keys() -> tempfile::TempDir {
+    let dir = three_chunks();
+    let mut engine = Engine::new(
+        Config::new(Protocol::bluezone()),
+        Vec::new(),
+        Box::new(SeededEntropy::new(1)),
+    );
+    engine.start(ManualClock::new(DAY.start()).now());
+    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
+    log.save_own_keys(engine.own_keys()).unwrap();
+    dir
+}
 
 /// Times of sightings: on both sides of each midnight, and in between.
 const TIMES_MS: [u64; 9] = [
@@ -147,7 +164,7 @@ const TIMES_MS: [u64; 9] = [
 ];
 
 /// In three days of four, in this order and in the opposite one.
-static FOUR_DAYS: LazyLock<Watched> = LazyLock::new(|| {
+pub(super) static FOUR_DAYS: LazyLock<Watched> = LazyLock::new(|| {
     let watched = Watched::default();
     let mut log = watched.log();
     for times in [TIMES_MS, TIMES_MS.map(|ms| 3 * DAY_MS + 7 - ms)] {
@@ -199,7 +216,7 @@ fn segments_of_other_days_are_not_opened() {
         log.append(&[heard(days_later, ms, ms)]).unwrap();
     }
     let reader = watched.reader();
-    let opened = |found: usize, sightings: truyvet::log::Sightings<'_>| {
+    let opened = |found: usize, sightings: Sightings<'_>| {
         assert_eq!(sightings.map(Result::unwrap).count(), found);
         let days = watched.segments();
         days.iter()
@@ -216,7 +233,6 @@ fn segments_of_other_days_are_not_opened() {
     assert_eq!(opened(2, midnights), names(1..3));
     let since = reader.sightings_in(at(2 * DAY_MS + 1)..).unwrap();
     assert_eq!(opened(1, since), names(2..4));
-    #[expect(clippy::reversed_empty_ranges, reason = "that is what is tried")]
     let backwards = reader.sightings_in(at(2 * DAY_MS)..at(DAY_MS)).unwrap();
     assert_eq!(opened(0, backwards), names(0..0));
     let of_days = reader.sightings_of(day(1), day(2)).unwrap();
@@ -266,14 +282,6 @@ fn a_damaged_segment_in_an_interval_is_told_and_one_outside_is_not() {
     assert_eq!(errors(DAY_MS, DAY_MS + 1), 0);
 }
 
-// ---- counted ----
-
-fn flip(path: &Path, byte: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[byte] ^= 1;
-    fs::write(path, bytes).unwrap();
-}
-
 fn statistics(reader: &LogReader) -> Vec<DayStatistics> {
     reader.stats().unwrap().collect()
 }
@@ -313,7 +321,7 @@ fn a_day_is_counted() {
     );
     assert_eq!((found.sightings, found.frames), (4, 16));
     assert_eq!(found.minutes_heard, 4);
-    assert_eq!(found.identifiers, truyvet::log::DistinctCount::Exact(3));
+    assert_eq!(found.identifiers, DistinctCount::Exact(3));
     let strengths = found.strengths;
     assert_eq!(
         (strengths.strong, strengths.weak, strengths.unmeasured),
@@ -406,362 +414,4 @@ fn of_the_last_days_no_others_are_read() {
             .iter()
             .all(|name| name.starts_with(&day(3).to_string()))
     );
-}
-
-// ---- verified ----
-
-fn verified(directory: &Path) -> Verification {
-    let reader = LogReader::open(directory, &key()).unwrap();
-    reader.verify(|_| ()).unwrap()
-}
-
-/// What is wrong, as `file@offset`.
-fn damage(verification: &Verification) -> Vec<String> {
-    let place = |error: &LogError| match error {
-        LogError::Corrupted {
-            segment, offset, ..
-        } => format!("{segment}@{offset}"),
-        LogError::UnsupportedVersion { file, found, .. } => format!("{file} version {found}"),
-        error => error.to_string(),
-    };
-    assert_eq!(verification.is_well(), verification.damage().count() == 0);
-    verification.damage().map(place).collect()
-}
-
-/// [`three_chunks`] with own keys.
-fn three_chunks_with_keys() -> tempfile::TempDir {
-    let dir = three_chunks();
-    let mut engine = Engine::new(
-        Config::new(Protocol::bluezone()),
-        Vec::new(),
-        Box::new(SeededEntropy::new(1)),
-    );
-    engine.start(ManualClock::new(DAY.start()).now());
-    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
-    log.save_own_keys(engine.own_keys()).unwrap();
-    dir
-}
-
-#[test]
-fn a_whole_log_is_well() {
-    let dir = three_chunks_with_keys();
-    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
-    log.observe(ClockReading {
-        wall: DAY.start(),
-        uptime: None,
-    });
-    log.append_gaps(&[gap(0, 1_000), gap(5_000, 6_000)])
-        .unwrap();
-    fs::write(dir.path().join("thesis.txt"), "…").unwrap();
-    let found = verified(dir.path());
-    assert_eq!(damage(&found), [""; 0]);
-    let [first, second] = &found.segments[..] else {
-        panic!("{found:?}")
-    };
-    assert_eq!(first.name, format!("{DAY}.0000.segment"));
-    assert_eq!((first.chunks, first.sightings, first.gaps), (3, 9, 0));
-    assert_eq!((first.bytes, first.torn_bytes), (CHUNK_ENDS[2] as u64, 0));
-    assert_eq!((second.chunks, second.sightings, second.gaps), (2, 0, 2));
-    assert_eq!(second.clock_records, 1);
-    assert_eq!((found.sightings(), found.own_keys), (9, 1));
-    assert!(found.bytes() > first.bytes + second.bytes);
-    assert_eq!(found.strangers, ["thesis.txt"]);
-    let there = found.files.iter().filter(|file| file.bytes.is_some());
-    let there: Vec<_> = there.map(|file| file.name).collect();
-    assert_eq!(there, ["log.meta", "manifest.sealed", "own-keys.sealed"]);
-}
-
-#[test]
-fn progress_grows_to_one() {
-    let mut shares = Vec::new();
-    let reader = FOUR_DAYS.reader();
-    reader.verify(|share| shares.push(share)).unwrap();
-    assert!(shares.len() > 3, "{shares:?}");
-    assert!(shares.is_sorted() && shares[0] > 0.0, "{shares:?}");
-    assert_eq!(shares.last(), Some(&1.0));
-    // Of an empty log as well.
-    let empty = Watched::default();
-    drop(empty.log());
-    empty.reader().verify(|share| shares.push(share)).unwrap();
-    assert_eq!(shares.last(), Some(&1.0));
-}
-
-#[test]
-fn a_flipped_bit_is_told_with_its_segment_and_offset() {
-    let dir = three_chunks();
-    flip(&segments(dir.path())[0], CHUNK_ENDS[0] + 10);
-    let found = verified(dir.path());
-    let expected = format!("{DAY}.0000.segment@{}", CHUNK_ENDS[0]);
-    assert_eq!(damage(&found), [expected]);
-    // What stands before it opens.
-    assert_eq!((found.segments[0].chunks, found.sightings()), (1, 3));
-}
-
-#[test]
-fn a_cut_segment_a_missing_and_a_strange_one_are_told() {
-    let dir = tempfile::tempdir().unwrap();
-    for id in 0..3 {
-        let mut log = EncounterLog::open(dir.path(), key()).unwrap();
-        log.append(&sightings(id..id + 1)).unwrap();
-    }
-    let paths = segments(dir.path());
-    let whole = fs::read(&paths[0]).unwrap();
-    fs::write(&paths[0], &whole[..whole.len() - 1]).unwrap();
-    fs::remove_file(&paths[1]).unwrap();
-    fs::write(dir.path().join(format!("{DAY}.0007.segment")), &whole).unwrap();
-    let name = |number: u32| format!("{DAY}.{number:04}.segment");
-    let found = verified(dir.path());
-    assert_eq!(
-        damage(&found),
-        [
-            format!("{}@{}", name(0), whole.len() - 1),
-            format!("{}@0", name(1)),
-            format!("{}@10", name(7)),
-        ]
-    );
-    let bytes: Vec<_> = found.segments.iter().map(|it| it.bytes > 0).collect();
-    assert_eq!(bytes, [true, false, true, true]);
-    assert_eq!(found.sightings(), 1);
-}
-
-#[test]
-fn what_a_crash_left_is_counted_and_is_no_damage() {
-    let dir = three_chunks_and_a_crash();
-    let path = &segments(dir.path())[0];
-    let whole = fs::read(path).unwrap();
-    fs::write(path, &whole[..CHUNK_ENDS[1] + 7]).unwrap();
-    let found = verified(dir.path());
-    assert_eq!(damage(&found), [""; 0]);
-    assert_eq!((found.segments[0].torn_bytes, found.sightings()), (7, 5));
-}
-
-#[test]
-fn each_sealed_file_damaged() {
-    for (name, byte, expected) in [
-        ("manifest.sealed", 40, "manifest.sealed@28"),
-        ("manifest.sealed", 0, "manifest.sealed@0"),
-        ("own-keys.sealed", 40, "own-keys.sealed@28"),
-        ("log.meta", 40, "log.meta@28"),
-        ("log.meta", 9, "log.meta version 258"),
-    ] {
-        let dir = three_chunks_with_keys();
-        let reader = LogReader::open(dir.path(), &key()).unwrap();
-        flip(&dir.path().join(name), byte);
-        let found = reader.verify(|_| ()).unwrap();
-        assert_eq!(damage(&found), [expected], "{name} {byte}");
-        // The segments are read all the same.
-        assert_eq!(found.sightings(), 9, "{name} {byte}");
-    }
-}
-
-#[test]
-fn a_missing_manifest_and_a_missing_identity_are_told() {
-    for name in ["manifest.sealed", "log.meta"] {
-        let dir = three_chunks();
-        let reader = LogReader::open(dir.path(), &key()).unwrap();
-        fs::remove_file(dir.path().join(name)).unwrap();
-        let found = reader.verify(|_| ()).unwrap();
-        assert_eq!(damage(&found), [format!("{name}@0")]);
-    }
-}
-
-#[test]
-fn keys_renewed_meanwhile_are_no_damage() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut log = EncounterLog::open(dir.path(), MemoryKey::random().unwrap()).unwrap();
-    log.append(&sightings(0..3)).unwrap();
-    let reader = log.reader().unwrap();
-    log.purge(DAY).unwrap();
-    assert!(matches!(reader.verify(|_| ()), Err(LogError::Renewed)));
-    let found = log.reader().unwrap().verify(|_| ()).unwrap();
-    assert_eq!((damage(&found), found.sightings()), (Vec::new(), 3));
-}
-
-#[test]
-fn a_damaged_table_of_segment_keys_is_told_by_the_segments_that_need_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut log = EncounterLog::open(dir.path(), MemoryKey::random().unwrap()).unwrap();
-    log.append(&sightings(0..3)).unwrap();
-    log.purge(DAY).unwrap();
-    flip(&dir.path().join("segment-keys.sealed"), 70);
-    let found = log.reader().unwrap().verify(|_| ()).unwrap();
-    assert_eq!(damage(&found), [format!("{DAY}.0000.segment@48")]);
-}
-
-// ---- written out ----
-
-fn exported(reader: &LogReader, consent: OwnersConsent) -> (Value, truyvet::log::Exported) {
-    let mut json = Vec::new();
-    let exported = reader.export_json(consent, &mut json).unwrap();
-    let json: Value = serde_json::from_slice(&json).unwrap();
-    assert_eq!(json["complete"], exported.is_complete());
-    assert_eq!(json["torn_bytes"], exported.torn_bytes);
-    let damage = json["damage"].as_array().unwrap();
-    assert_eq!(damage.len(), exported.damage.len());
-    let sightings = json["sightings"].as_array().unwrap();
-    assert_eq!(sightings.len() as u64, exported.sightings);
-    (json, exported)
-}
-
-const HEARD: OwnersConsent = OwnersConsent::to_what_was_heard();
-
-#[test]
-fn an_export_holds_everything() {
-    let watched = Watched::default();
-    let mut log = watched.log();
-    log.observe(ClockReading {
-        wall: at(7),
-        uptime: Some(truyvet::time::Uptime {
-            boot_id: [0xAB; 16],
-            since_boot_ms: 99,
-        }),
-    });
-    log.append(&[
-        heard(1, 1_125, 2_000),
-        Sighting {
-            protocol: ProtocolKind::Bluezone,
-            id: [0x5A; 12].into(),
-            metadata: None,
-            rssi: None,
-            source: Source::GattRead,
-            ..heard(2, DAY_MS, DAY_MS)
-        },
-    ])
-    .unwrap();
-    log.append_gaps(&[gap(0, 1_000)]).unwrap();
-    let (json, _) = exported(&watched.reader(), HEARD);
-    let expected = json!({
-        "format": "truyvet own data",
-        "version": 1,
-        "sightings": [
-            {
-                "protocol": "GAEN", "id": "6964656e7469666965722e2e01000000",
-                "metadata": "01020304",
-                "first": "2026-11-23T00:00:01.125Z", "last": "2026-11-23T00:00:02.000Z",
-                "frames": 4, "rssi": { "min_dbm": -80, "mean_dbm": -70, "max_dbm": -60 },
-                "source": "service_data",
-            },
-            {
-                "protocol": "Bluezone", "id": "5a5a5a5a5a5a5a5a5a5a5a5a", "metadata": null,
-                "first": "2026-11-24T00:00:00.000Z", "last": "2026-11-24T00:00:00.000Z",
-                "frames": 4, "rssi": null, "source": "gatt_read",
-            },
-        ],
-        "gaps": [{
-            "from": "2026-11-23T00:00:00.000Z", "to": "2026-11-23T00:00:01.000Z",
-            "cause": "adapter",
-        }],
-        "clock_records": json["clock_records"],
-        "torn_bytes": 0,
-        "damage": [],
-        "complete": true,
-    });
-    assert_eq!(json, expected);
-    let record = json!({
-        "wall": "2026-11-23T00:00:00.007Z",
-        "boot_id": "abababababababababababababababab",
-        "since_boot_ms": 99,
-        "jumped_from": null,
-    });
-    assert_eq!(json["clock_records"], json!([record, record]));
-}
-
-#[test]
-fn own_keys_only_if_asked_for() {
-    let dir = three_chunks_with_keys();
-    let reader = LogReader::open(dir.path(), &key()).unwrap();
-    let (json, without) = exported(&reader, HEARD);
-    assert!(json.get("own_keys").is_none() && without.own_keys.is_none());
-    let mut secret = [0; 32];
-    SeededEntropy::new(1).fill(&mut secret).unwrap();
-    let secret = data_encoding::HEXLOWER.encode(&secret);
-    assert!(!json.to_string().contains(&secret));
-
-    let (json, with) = exported(&reader, HEARD.and_own_keys());
-    assert_eq!(with.own_keys, Some(1));
-    let expected = json!([{
-        "protocol": "Bluezone", "day": DAY.to_string(),
-        "valid_from": "2026-11-23T00:00:00.000Z", "valid_until": "2026-11-24T00:00:00.000Z",
-        "released": false, "secret": secret,
-    }]);
-    assert_eq!(json["own_keys"], expected);
-}
-
-#[test]
-fn an_export_says_what_is_missing_in_it() {
-    let dir = three_chunks_with_keys();
-    flip(&segments(dir.path())[0], CHUNK_ENDS[1] + 10);
-    flip(&dir.path().join("manifest.sealed"), 40);
-    flip(&dir.path().join("own-keys.sealed"), 40);
-    let reader = LogReader::open(dir.path(), &key()).unwrap();
-    let (json, exported) = exported(&reader, HEARD.and_own_keys());
-    // Without its manifest nobody can tell a damaged last chunk from a torn one.
-    assert_eq!((exported.sightings, exported.own_keys), (5, None));
-    assert_eq!(json["own_keys"], json!([]));
-    let damage = json["damage"].as_array().unwrap();
-    let files: Vec<_> = damage.iter().map(|it| &it["file"]).collect();
-    assert_eq!(files, ["manifest.sealed", "own-keys.sealed"]);
-    assert!(exported.torn_bytes > 0);
-    assert_eq!(damage[0]["offset"], 28);
-}
-
-proptest! {
-    #[test]
-    fn an_export_is_json_whatever_byte_is_damaged(place in any::<prop::sample::Index>(), bits in 1_u8..) {
-        let dir = three_chunks();
-        let paths = [&segments(dir.path())[0], &dir.path().join("manifest.sealed")];
-        let lens = paths.map(|path| fs::metadata(path).unwrap().len() as usize);
-        let place = place.index(lens[0] + lens[1]);
-        let (path, byte) = match place.checked_sub(lens[0]) {
-            None => (paths[0], place),
-            Some(byte) => (paths[1], byte),
-        };
-        let mut bytes = fs::read(path).unwrap();
-        bytes[byte] ^= bits;
-        fs::write(path, bytes).unwrap();
-        let reader = LogReader::open(dir.path(), &key()).unwrap();
-        let (_, exported) = exported(&reader, HEARD);
-        prop_assert!(!exported.is_complete());
-        prop_assert_eq!(exported.damage.len(), 1);
-    }
-}
-
-/// Takes so many bytes, and remembers the longest write.
-struct Disk {
-    room: usize,
-    longest: usize,
-    taken: usize,
-}
-
-impl io::Write for Disk {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.longest = self.longest.max(bytes.len());
-        self.taken += bytes.len();
-        match self.taken <= self.room {
-            true => Ok(bytes.len()),
-            false => Err(io::ErrorKind::StorageFull.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn an_export_goes_out_chunk_by_chunk_and_a_full_disk_is_an_error() {
-    let watched = Watched::default();
-    watched.log().append(&sightings(0..20_000)).unwrap();
-    let reader = watched.reader();
-    let mut disk = Disk {
-        room: usize::MAX,
-        longest: 0,
-        taken: 0,
-    };
-    reader.export_json(HEARD, &mut disk).unwrap();
-    assert!(disk.longest < disk.taken / 15, "{} at once", disk.longest);
-    disk.room = disk.taken / 2;
-    disk.taken = 0;
-    let failed = reader.export_json(HEARD, &mut disk).unwrap_err();
-    assert!(matches!(failed, NotExported::Write(e) if e.kind() == io::ErrorKind::StorageFull));
 }

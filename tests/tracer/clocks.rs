@@ -70,11 +70,18 @@ async fn ten_minutes(directory: &Path, air: &Air) {
     other.stop().await.unwrap();
 }
 
+/// A tracer near nobody.
+async fn alone(directory: &Path, machine: &Arc<Machine>) -> Tracer {
+    let log = EncounterLog::open(directory, key()).unwrap();
+    let builder = Tracer::builder(log, radio::quiet()).clock(Arc::clone(machine) as _);
+    builder.start().await.unwrap()
+}
+
 /// What is too old by the new time is there for a day, health says why, and then it is gone.
-async fn is_held_for_a_day(directory: &Path, air: &Air) -> HoldCause {
+async fn is_held_for_a_day(directory: &Path, machine: &Arc<Machine>) -> HoldCause {
     let before = stored(directory);
     assert!(!before.is_empty());
-    let tracer = start(directory, air, &air.place(0.0, 0.0), Protocol::gaen(), 1).await;
+    let tracer = alone(directory, machine).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let held = tracer.health().deletion_held.unwrap();
     tokio::time::sleep(DAY - Duration::from_secs(120)).await;
@@ -93,7 +100,7 @@ async fn a_clock_set_ahead_while_the_tracer_was_off_deletes_nothing_for_a_day() 
     let air = machine.air();
     ten_minutes(dir.path(), &air).await;
     machine.set(40 * 86_400_000);
-    let cause = is_held_for_a_day(dir.path(), &air).await;
+    let cause = is_held_for_a_day(dir.path(), &machine).await;
     let HoldCause::ClockAhead { by_ms } = cause else {
         panic!("{cause:?}")
     };
@@ -108,7 +115,7 @@ async fn a_device_off_for_a_month_is_held_for_a_day_and_then_erases() {
     let off_since = machine.now().wall;
     tokio::time::sleep(30 * DAY).await;
     machine.start_anew();
-    let cause = is_held_for_a_day(dir.path(), &air).await;
+    let cause = is_held_for_a_day(dir.path(), &machine).await;
     let HoldCause::LongAgo { last } = cause else {
         panic!("{cause:?}")
     };
@@ -121,7 +128,7 @@ async fn an_app_closed_for_a_month_on_a_running_machine_erases_at_once() {
     let air = machine.air();
     ten_minutes(dir.path(), &air).await;
     tokio::time::sleep(30 * DAY).await;
-    let tracer = start(dir.path(), &air, &air.place(0.0, 0.0), Protocol::gaen(), 1).await;
+    let tracer = alone(dir.path(), &machine).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(tracer.health().deletion_held, None);
     assert_eq!(stored(dir.path()), []);

@@ -53,9 +53,11 @@ impl KeyProvider for Keystore {
     }
 }
 
-async fn traced(log: EncounterLog, batch: Batch) -> Tracer {
-    let builder = Tracer::builder(log, air().place(0.0, 0.0).radio());
-    let builder = builder.advertise(Protocol::gaen()).batch(batch);
+/// A tracer near nobody.
+async fn alone(log: EncounterLog) -> Tracer {
+    let clock = Arc::new(SimulatedClock::new(START, 1));
+    let builder = Tracer::builder(log, radio::quiet()).clock(clock);
+    let builder = builder.advertise(Protocol::gaen());
     builder.start().await.unwrap()
 }
 
@@ -70,7 +72,7 @@ async fn keys_that_could_not_be_renewed_are_renewed_once_the_device_is_unlocked(
     let log = EncounterLog::open(dir.path(), keystore.clone()).unwrap();
     keystore.lock(true);
     let before = keystore.reading_key();
-    let tracer = traced(log, Batch::default()).await;
+    let tracer = alone(log).await;
     let mut events = tracer.events();
     let failing = |event: &Event| erasure(event, |state| matches!(state, State::Failing(_)));
     let told = wait_for(&mut events, failing).await;
@@ -101,7 +103,7 @@ async fn keys_that_could_not_be_renewed_are_renewed_once_the_device_is_unlocked(
 async fn keys_that_can_never_be_replaced_are_told_once() {
     let dir = tempfile::tempdir().unwrap();
     let log = EncounterLog::open(dir.path(), key()).unwrap();
-    let tracer = traced(log, Batch::default()).await;
+    let tracer = alone(log).await;
     let mut events = tracer.events();
     let unsupported =
         |event: &Event| erasure(event, |state| matches!(state, State::Unsupported(_)));
@@ -119,7 +121,7 @@ async fn own_keys_are_kept_for_as_long_as_the_log_is() {
     let options = LogOptions::default().with_retention_days(3).unwrap();
     let storage = FileStorage::new(dir.path());
     let log = EncounterLog::open_on(storage, key(), options).unwrap();
-    let tracer = traced(log, Batch::default()).await;
+    let tracer = alone(log).await;
     tokio::time::sleep(Duration::from_secs(6 * 86_400)).await;
     tracer.stop().await.unwrap();
     let keys = LogReader::open(dir.path(), &key()).unwrap().own_keys();

@@ -9,6 +9,7 @@
 pub mod days;
 pub mod engines;
 pub mod measure;
+#[cfg(any(feature = "sqlcipher", feature = "redb", feature = "fjall"))]
 mod record;
 
 /// What can go wrong in a measurement; to be read by a person.

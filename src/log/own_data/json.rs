@@ -167,13 +167,6 @@ impl<'a> DamageJson<'a> {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct EndJson<'a> {
-    pub(super) torn_bytes: u64,
-    pub(super) damage: Vec<DamageJson<'a>>,
-    pub(super) complete: bool,
-}
-
 /// RFC 3339 with milliseconds, in UTC.
 fn rfc3339(time: Timestamp) -> String {
     let seconds = time.to_string();

@@ -30,6 +30,9 @@ struct Args {
     /// True neighbours, each heard all the time, with a new identifier every quarter of an hour
     #[arg(long, default_value_t = 50)]
     neighbours: u64,
+    /// For how many hours they are there, from midnight on, when the flood begins
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=24))]
+    hours: u64,
     /// Where to write, on a disk [default: beside the program]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -118,12 +121,13 @@ fn flood(args: &Args) -> Result<()> {
     let percent = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
     let (minutes, of) = (kept.minutes.len() as u64, given.minutes.len() as u64);
     println!(
-        "{} invented identifiers, {} frames each, {} frames a second; {} neighbours, for {} minutes",
+        "{} invented identifiers, {} frames each, {} frames a second; for {} minutes; {} neighbours for {} hours",
         args.fakes,
         args.frames,
         args.rate,
+        args.heard_ms(args.fakes) / 60_000,
         args.neighbours,
-        args.heard_ms(args.fakes) / 60_000
+        args.hours
     );
     println!("log on disk           {}", mb(size));
     println!("budget                {}", mb(budget_bytes()));
@@ -152,27 +156,32 @@ fn append(args: &Args, dir: &tempfile::TempDir, given: &mut Presence) -> Result<
     let mut batch = Vec::with_capacity(BATCH);
     let mut appended = 0;
     let mut due_ms = 0;
-    for fake in 0..args.fakes {
-        let mut heard = Vec::new();
-        while args.heard_ms(fake) >= due_ms {
+    let mut give = |sighting| -> Result<()> {
+        batch.push(sighting);
+        if batch.len() == BATCH {
+            writer.append(&batch)?;
+            appended += batch.len() as u64;
+            batch.clear();
+        }
+        Ok(())
+    };
+    let mut neighbours = |until_ms: u64, give: &mut dyn FnMut(Sighting) -> Result<()>| {
+        while due_ms <= until_ms {
             for (seat, sighting) in args.neighbours(due_ms) {
                 given.add(seat, &sighting);
                 given.whose.insert(sighting.id, seat);
-                heard.push(sighting);
+                give(sighting)?;
             }
             due_ms += SPAN_MS;
         }
-        heard.push(args.fake(fake));
-        for sighting in heard {
-            batch.push(sighting);
-            if batch.len() == BATCH {
-                writer.append(&batch)?;
-                appended += batch.len() as u64;
-                batch.clear();
-            }
-        }
+        Result::Ok(())
+    };
+    for fake in 0..args.fakes {
+        neighbours(args.heard_ms(fake), &mut give)?;
+        give(args.fake(fake))?;
         bar.inc(1);
     }
+    neighbours(args.hours * 3_600_000 - 1, &mut give)?;
     writer.append(&batch)?;
     appended += batch.len() as u64;
     writer.close()?;
