@@ -20,7 +20,7 @@ use truyvet::protocol::bluezone::WireProfile;
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
 use truyvet::radio::{Advertised, Filter, GattRequest, Peer, RadioEvent, RadioEvents, RadioSink};
 use truyvet::sighting::Rssi;
-use truyvet::time::{Clock, ManualClock, Moment, Timestamp};
+use truyvet::time::{Clock, ClockReading, ManualClock, Moment, Timestamp};
 use truyvet::{Advertisement, EncounterLog, Engine, EphemeralId, Protocol};
 
 use support::{Error, count, say};
@@ -126,6 +126,10 @@ impl Phone {
 
     /// The app is opened.
     fn on_start(&mut self, now: Moment) {
+        // By what the clocks said when the log was last written: was one set while the app was closed?
+        if let Some(last) = self.log.last_clock() {
+            self.engine.resume_clock(last, reading(now));
+        }
         self.engine.start(now);
         self.carry_out(now);
     }
@@ -171,6 +175,8 @@ impl Phone {
     /// Does what the engine asks for, and tells it how that went.
     fn carry_out(&mut self, now: Moment) {
         while let Some(action) = self.engine.next_action() {
+            // What is stored is stored beside the time, so that a false one can be told later.
+            self.log.observe(reading(now));
             let stored = match action {
                 Action::Advertise { frame, until } => {
                     let sent = match self.iphone {
@@ -202,12 +208,21 @@ impl Phone {
                     continue;
                 }
                 Action::Tell(event) => {
+                    if matches!(event, Event::ClockJumped { .. }) {
+                        self.engine.clock_reading(now, reading(now));
+                    }
                     self.tell(now, &event);
                     continue;
                 }
                 Action::SaveKeys => self.log.save_own_keys(self.engine.own_keys()).err(),
                 Action::StoreGap(gap) => self.log.append_gaps(&[gap]).err(),
-                Action::Purge(today) => self.log.purge(today).err(),
+                Action::Purge(today) => match self.log.purge(today) {
+                    Ok(purged) => {
+                        self.engine.erasure_result(now, &purged.keys);
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
                 Action::Store(sightings) => match self.log.append(&sightings) {
                     Ok(()) => None,
                     Err(refused) => {
@@ -260,6 +275,15 @@ impl Phone {
 
     fn say(&self, now: Moment, words: std::fmt::Arguments<'_>) {
         say!("{}  {:<4}  {words}", now.wall, self.name);
+    }
+}
+
+/// What all clocks say. An app adds the time since the machine's start, with which a clock that was set can be
+/// told from a phone that slept: `elapsedRealtime` and `BOOT_COUNT` on Android; on Linux `SystemClock` reads it.
+fn reading(now: Moment) -> ClockReading {
+    ClockReading {
+        wall: now.wall,
+        uptime: None,
     }
 }
 

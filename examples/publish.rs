@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs;
-use std::io::{BufRead, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::UtcDay;
 
-use support::{Error, LogArgs, count, now, say};
+use support::{Error, LogArgs, ask, count, create_new, now, refuse_if_there, say};
 
 #[derive(Parser)]
 #[command(
@@ -151,12 +151,9 @@ impl Files {
 }
 
 fn consent() -> Result<bool, Error> {
-    support::print(format_args!(
-        "Who has them knows where this device was heard on those days. Give them out? (yes/no) "
-    ));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    let question =
+        "Who has them knows where this device was heard on those days. Give them out? (yes/no) ";
+    Ok(ask(question)?.as_deref() == Some("yes"))
 }
 
 /// The key in `path`, made if it is not there, and where its public half is.
@@ -194,30 +191,9 @@ fn signing_key(path: &Path) -> Result<(SigningKey, PathBuf), Error> {
     Ok((key.named(KeyName::new("452", "v1")), public))
 }
 
-fn refuse_if_there(path: &Path) -> Result<(), Error> {
-    match path.symlink_metadata() {
-        Ok(_) => Err(format!(
-            "{} is there already, and is not overwritten: move it away, or choose another name",
-            path.display()
-        )
-        .into()),
-        Err(_) => Ok(()),
-    }
-}
-
 /// Writes a file that is not there yet; a secret one is its owner's alone to read.
 fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), Error> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if secret {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    // Elsewhere the folder's rights hold for what is in it.
-    #[cfg(not(unix))]
-    let _ = secret;
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let mut file = create_new(path, secret)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
     written.map_err(|e| format!("{}: {e}", path.display()).into())
 }

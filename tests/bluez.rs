@@ -18,6 +18,8 @@ mod forging;
 mod latency;
 #[path = "bluez/monitoring.rs"]
 mod monitoring;
+#[path = "bluez/overhearing.rs"]
+mod overhearing;
 #[path = "bluez/pausing.rs"]
 mod pausing;
 #[path = "bluez/private_bus.rs"]
@@ -28,6 +30,8 @@ mod reading;
 mod stack;
 #[path = "bluez/storm.rs"]
 mod storm;
+#[path = "bluez/switching.rs"]
+mod switching;
 #[path = "bluez/waiting.rs"]
 mod waiting;
 #[path = "bluez/whole.rs"]

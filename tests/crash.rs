@@ -20,12 +20,18 @@ mod cuts;
 mod days;
 #[path = "crash/disk.rs"]
 mod disk;
+#[path = "crash/failing.rs"]
+mod failing;
 #[path = "crash/file.rs"]
 mod file;
+#[path = "crash/forgetting.rs"]
+mod forgetting;
 #[path = "crash/keys.rs"]
 mod keys;
 #[path = "crash/known.rs"]
 mod known;
+#[path = "crash/model.rs"]
+mod model;
 #[path = "crash/platter.rs"]
 mod platter;
 #[path = "crash/random.rs"]
@@ -37,29 +43,59 @@ mod surviving;
 #[path = "crash/trouble.rs"]
 mod trouble;
 
+use std::io::ErrorKind;
+
+use failing::{every_call, read_only};
+use session::Step;
 use session::Step::{Append, AppendOverMidnight, Close, Gap, Open, Purge, Release, SaveKeys};
-use surviving::every_cut;
+use surviving::{every_cut, every_cut_of_stories, every_death, played};
+use trouble::Trouble;
+
+const APPENDING: [Step; 9] = [
+    Open,
+    Append { day: 0, count: 1 },
+    Append { day: 0, count: 40 },
+    Gap { day: 0 },
+    AppendOverMidnight { day: 0, count: 20 },
+    Append { day: 1, count: 30 },
+    Append { day: 0, count: 3 },
+    Gap { day: 1 },
+    Close,
+];
+
+const RENEWING: [Step; 10] = [
+    Open,
+    SaveKeys { day: 0 },
+    Append { day: 0, count: 8 },
+    Append { day: 1, count: 8 },
+    Gap { day: 1 },
+    Purge { today: 15 },
+    Append { day: 15, count: 3 },
+    Purge { today: 16 },
+    Append { day: 15, count: 3 },
+    Close,
+];
+
+/// A bit of everything, for what needs to be played many times.
+const SHORT: [Step; 8] = [
+    Open,
+    SaveKeys { day: 0 },
+    AppendOverMidnight { day: 0, count: 6 },
+    Append { day: 1, count: 2 },
+    Release { day: 0 },
+    Purge { today: 15 },
+    Append { day: 1, count: 2 },
+    Close,
+];
 
 #[test]
 fn every_cut_while_making_the_log() {
-    let steps = [Open, Close];
-    every_cut("every_cut_while_making_the_log", 10, &steps);
+    every_cut("every_cut_while_making_the_log", 4, &[Open, Close]);
 }
 
 #[test]
 fn every_cut_while_appending() {
-    let steps = [
-        Open,
-        Append { day: 0, count: 1 },
-        Append { day: 0, count: 40 },
-        Gap { day: 0 },
-        AppendOverMidnight { day: 0, count: 20 },
-        Append { day: 1, count: 30 },
-        Append { day: 0, count: 3 },
-        Gap { day: 1 },
-        Close,
-    ];
-    every_cut("every_cut_while_appending", 25, &steps);
+    every_cut("every_cut_while_appending", 18, &APPENDING);
 }
 
 #[test]
@@ -75,7 +111,7 @@ fn every_cut_over_restarts() {
         AppendOverMidnight { day: 0, count: 5 },
         Close,
     ];
-    every_cut("every_cut_over_restarts", 15, &steps);
+    every_cut("every_cut_over_restarts", 10, &steps);
 }
 
 #[test]
@@ -91,22 +127,73 @@ fn every_cut_while_saving_and_releasing_keys() {
         Release { day: 1 },
         Close,
     ];
-    every_cut("every_cut_while_saving_and_releasing_keys", 15, &steps);
+    every_cut("every_cut_while_saving_and_releasing_keys", 10, &steps);
 }
 
 #[test]
 fn every_cut_while_renewing_keys() {
-    let steps = [
-        Open,
-        SaveKeys { day: 0 },
-        Append { day: 0, count: 8 },
-        Append { day: 1, count: 8 },
-        Gap { day: 1 },
-        Purge { today: 15 },
-        Append { day: 15, count: 3 },
-        Purge { today: 16 },
-        Append { day: 15, count: 3 },
-        Close,
-    ];
-    every_cut("every_cut_while_renewing_keys", 30, &steps);
+    every_cut("every_cut_while_renewing_keys", 25, &RENEWING);
+}
+
+/// So many that the manifest is written between them; the last one is more than a chunk.
+#[test]
+fn every_cut_over_many_batches() {
+    let mut steps = vec![Open];
+    steps.extend([Append { day: 0, count: 1 }; 66]);
+    steps.push(Append {
+        day: 0,
+        count: 1_100,
+    });
+    every_cut("every_cut_over_many_batches", 3, &steps);
+}
+
+/// `TRUYVET_CRASH_SEED` begins elsewhere.
+#[test]
+fn every_cut_of_stories_made_up() {
+    let seed = std::env::var("TRUYVET_CRASH_SEED");
+    let seed = seed.map_or(1, |seed| seed.parse().unwrap());
+    every_cut_of_stories("every_cut_of_stories_made_up", 15, seed, 20);
+}
+
+/// What a process that was killed has not synced is read by the next one, and gone after a power cut.
+#[test]
+fn every_death_and_then_every_cut() {
+    let then = [Open, Append { day: 1, count: 2 }, Purge { today: 15 }];
+    every_death("every_death_and_then_every_cut", 20, &SHORT, &then);
+}
+
+#[test]
+fn nothing_that_was_purged_comes_back() {
+    let session = played("nothing_that_was_purged_comes_back", &RENEWING);
+    let disks = forgetting::nothing_comes_back(&session).unwrap();
+    assert!(disks > 50, "{disks}");
+}
+
+#[test]
+fn no_room_from_every_call_on() {
+    every_call("no_room_from_every_call_on", &SHORT, Trouble::FullFrom);
+}
+
+#[test]
+fn every_call_fails() {
+    let refused = |call| Trouble::Refused(call, ErrorKind::Other);
+    every_call("every_call_fails", &SHORT, refused);
+}
+
+#[test]
+fn every_write_is_cut_short() {
+    let short = |call| Trouble::Short(call, ErrorKind::StorageFull);
+    every_call("every_write_is_cut_short", &SHORT, short);
+}
+
+#[test]
+fn every_call_says_that_it_failed_and_has_not() {
+    let late = |call| Trouble::Late(call, ErrorKind::Other);
+    every_call("every_call_says_that_it_failed_and_has_not", &SHORT, late);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_to() {
+    read_only(&SHORT);
+    read_only(&[]);
 }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
@@ -148,10 +149,123 @@ fn no_consent_no_keys() {
     let (home, day) = advertised();
     let asked = example("publish", home.path())
         .args(["--from", &day, "--to", &day])
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert!(asked.status.success(), "{}", text(&asked.stderr));
     assert!(text(&asked.stdout).contains("Nothing was given out."));
     assert!(own_keys(home.path()).iter().all(|(_, released)| !released));
+}
+
+/// Runs the example `log` with `answer` on its standard input.
+fn log(home: &Path, arguments: &[&str], answer: &str) -> Output {
+    let mut child = example("log", home)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended without asking.
+    let _ = child.stdin.take().unwrap().write_all(answer.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_log_is_shown_and_verified() {
+    let _alone = alone();
+    let (home, day) = advertised();
+    let shown = log(home.path(), &["stats"], "");
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let verified = log(home.path(), &["verify"], "");
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+    let verified = text(&verified.stdout);
+    assert!(verified.contains("2 own keys"), "{verified}");
+
+    let damaged = home.path().join("truyvet-log/own-keys.sealed");
+    fs::write(
+        &damaged,
+        fs::read(&damaged).unwrap().split_last().unwrap().1,
+    )
+    .unwrap();
+    fs::write(
+        home.path().join(format!("truyvet-log/{day}.0009.segment")),
+        [1; 300],
+    )
+    .unwrap();
+    let verified = log(home.path(), &["verify"], "");
+    assert_eq!(verified.status.code(), Some(1));
+    let (out, error) = (text(&verified.stdout), text(&verified.stderr));
+    assert!(
+        out.contains("DAMAGED: own-keys.sealed is damaged at byte 28"),
+        "{out}"
+    );
+    assert!(
+        out.contains(&format!("DAMAGED: {day}.0009.segment")),
+        "{out}"
+    );
+    assert!(error.contains("2 files are not as written"), "{error}");
+    let shown = log(home.path(), &["stats"], "");
+    assert_eq!(shown.status.code(), Some(1));
+    assert!(text(&shown.stderr).contains("log verify says which"));
+}
+
+#[test]
+fn a_log_is_written_out_if_its_owner_says_so() {
+    let _alone = alone();
+    let (home, _) = advertised();
+    let file = home.path().join("mine.json");
+    let unanswered = log(home.path(), &["export"], "");
+    assert_eq!(unanswered.status.code(), Some(1));
+    assert!(text(&unanswered.stderr).contains("--yes"));
+    let refused = log(home.path(), &["export", "-o", "mine.json"], "no\n");
+    assert!(refused.status.success() && refused.stdout.is_empty());
+    assert!(text(&refused.stderr).contains("Nothing was written."));
+    assert!(!file.exists());
+
+    let written = log(
+        home.path(),
+        &["export", "--own-keys", "-o", "mine.json"],
+        "yes\n",
+    );
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    assert!(text(&written.stderr).contains("this device's own keys"));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(json["own_keys"].as_array().unwrap().len(), 2);
+    #[cfg(unix)]
+    {
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let again = log(home.path(), &["export", "--yes", "-o", "mine.json"], "");
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("is there already"));
+
+    let plain = log(home.path(), &["export", "--yes"], "");
+    let json: serde_json::Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert!(json.get("own_keys").is_none());
+}
+
+#[test]
+fn a_log_is_destroyed_once_the_word_is_typed() {
+    let _alone = alone();
+    let (home, _) = advertised();
+    let log_files = || {
+        fs::read_dir(home.path().join("truyvet-log"))
+            .unwrap()
+            .count()
+    };
+    let (before, key) = (log_files(), home.path().join("truyvet-log.key"));
+    for (answer, status) in [("", 1), ("yes\n", 0)] {
+        let kept = log(home.path(), &["wipe"], answer);
+        assert_eq!(kept.status.code(), Some(status));
+        assert!(log_files() == before && key.exists());
+    }
+    let destroyed = log(home.path(), &["wipe"], "wipe\n");
+    assert!(destroyed.status.success(), "{}", text(&destroyed.stderr));
+    // The lock's empty file stays.
+    assert!(log_files() <= 1 && !key.exists());
+    let gone = log(home.path(), &["stats"], "");
+    assert_eq!(gone.status.code(), Some(1));
 }

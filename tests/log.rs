@@ -23,8 +23,14 @@ use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 mod erasure;
 #[path = "log/golden.rs"]
 mod golden;
+#[path = "log/own_data.rs"]
+mod own_data;
+#[path = "log/reading.rs"]
+mod reading;
 #[path = "log/tampering.rs"]
 mod tampering;
+#[path = "log/verification.rs"]
+mod verification;
 
 const DAY: UtcDay = UtcDay::from_unix_days(20_780);
 

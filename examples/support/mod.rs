@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each example uses a part")]
 
+mod asking;
 mod output;
 mod progress;
 
@@ -18,6 +19,7 @@ use truyvet::publication::gaen_export::{self, ExportError, UnverifiedExport};
 use truyvet::publication::signature::VerificationKey;
 use truyvet::time::{Clock, SystemClock, Timestamp};
 
+pub(crate) use asking::{ask, create_new, refuse_if_there};
 pub(crate) use output::{is_closed, print, print_line, say};
 pub(crate) use progress::Progress;
 
@@ -188,14 +190,17 @@ pub(crate) fn picture(exposure: &Exposure) -> String {
 
 /// A strength as a bar: from -95 dBm, hardly heard, to -50 dBm, side by side.
 pub(crate) fn bar(dbm: Option<i8>) -> char {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     match dbm {
         None => ' ',
         Some(dbm) => {
             let height = (i32::from(dbm) + 95) * 7 / 45;
-            BARS.get(height.clamp(0, 7) as usize)
-                .copied()
-                .unwrap_or(' ')
+            block(height.clamp(0, 7) as usize)
         }
     }
+}
+
+/// A bar of a height from 0, hardly seen, to 7, full.
+pub(crate) fn block(height: usize) -> char {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    BLOCKS.get(height).copied().unwrap_or(' ')
 }

@@ -40,7 +40,8 @@ pub enum Action {
     /// what follows is done all the same: to be traced without a key that survives a restart is better
     /// than not to be.
     SaveKeys,
-    /// Delete what the log holds from before the retention that ends today.
+    /// Delete what the log holds from before the retention that ends today, and tell
+    /// [`Engine::erasure_result`](super::Engine::erasure_result) of the keys.
     Purge(UtcDay),
     /// Tell the app.
     Tell(Event),

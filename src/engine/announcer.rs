@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Health, State};
+use super::{DeletionHeld, Health, State};
 use crate::radio::{Advertised, ScanMode};
 use crate::time::Timestamp;
 
@@ -22,6 +22,8 @@ pub(super) struct Announcer {
 #[derive(Debug, Eq, PartialEq)]
 struct Told {
     states: [State; 3],
+    erasure: State,
+    deletion_held: Option<DeletionHeld>,
     silent_since: Option<Timestamp>,
     advertised: Option<Advertised>,
     scan_mode: Option<ScanMode>,
@@ -35,6 +37,12 @@ impl Told {
                 State::Resting => State::Working,
                 state => state.clone(),
             }),
+            erasure: match &health.erasure.state {
+                // That there was something to forget is no news.
+                State::Stopped => State::Working,
+                state => state.clone(),
+            },
+            deletion_held: health.deletion_held,
             silent_since: health.silent_since,
             advertised: health.advertised.clone(),
             scan_mode: health.scan_mode,
@@ -53,11 +61,12 @@ impl Announcer {
             self.due = None;
             return false;
         }
-        let begins_to_fail =
-            told.states.iter().zip(&new.states).any(|(before, after)| {
-                *before == State::Working && matches!(after, State::Failing(_))
-            });
-        if begins_to_fail {
+        let states = told.states.iter().zip(&new.states);
+        let begins_to_fail = states
+            .chain([(&told.erasure, &new.erasure)])
+            .any(|(before, after)| *before == State::Working && matches!(after, State::Failing(_)));
+        // That it is held may be over once the machine is known to have slept.
+        if begins_to_fail || (told.deletion_held.is_none() && new.deletion_held.is_some()) {
             self.due.get_or_insert(now.saturating_add(HELD));
             return false;
         }

@@ -1,12 +1,11 @@
-//! What the clocks say: has the wall clock jumped, has a slot ended, has a day begun?
+//! What the clocks say: has the wall clock jumped, has the machine slept, has a slot ended?
 
 use std::time::Duration;
 
-use super::{Action, Engine, Event, State};
+use super::{Engine, Event, HoldCause, State};
 use crate::engine::neighbours::Outcome;
-use crate::log::RETENTION_DAYS;
 use crate::sighting::GapCause;
-use crate::time::{Moment, Timestamp, UtcDay};
+use crate::time::{ClockReading, Moment, Timestamp};
 
 /// How far wall clock and monotonic clock may part. Chosen: more than a clock that is being
 /// disciplined drifts in [`ANCHOR_AGE_MAX`] (500 parts in a million, 1.8 s), and far less than a
@@ -16,14 +15,17 @@ const JUMP_MIN: Duration = Duration::from_secs(5);
 /// How long a reading is compared against, so that a clock that creeps is noticed as one that leaps.
 const ANCHOR_AGE_MAX: Duration = Duration::from_secs(3_600);
 
-/// After an unexplained jump forward, nothing is deleted for so long: it may be somebody's false
-/// time, and what is deleted does not come back with the true one. Chosen: a day, in which a wrong
-/// clock is noticed and set right.
-const DELETION_HELD: Duration = Duration::from_secs(86_400);
+/// How far the wall clock may be ahead of what the log says it was last, after a start of the machine that
+/// nobody can tell the time of. Chosen: a night's or a journey's rest, in which but one day becomes too old.
+const OFF_MAX: Duration = Duration::from_secs(86_400);
 
 /// While advertising, the wall clock is looked at so often at least: after a sleep, of which the
 /// monotonic clock knows nothing, the old identifier must not go on for long. Chosen.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// While not advertising, so often, so that a day that has begun is noticed though nobody is near. Chosen: an
+/// hour, in which nothing that is forgotten a day late matters.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The wall clock's.
 const GRAIN: Duration = Duration::from_millis(1);
@@ -33,9 +35,10 @@ const GRAIN: Duration = Duration::from_millis(1);
 pub(super) struct ClockWatch {
     anchor: Option<Moment>,
     latest: Duration,
-    today: Option<UtcDay>,
-    deletion_due: bool,
-    deletion_held_until: Option<Duration>,
+    /// What the log was last written beside, and what the clocks said then, until it is judged.
+    resumed: Option<(ClockReading, ClockReading)>,
+    /// What the clocks said, the machine's start among them.
+    reading: Option<ClockReading>,
 }
 
 impl Engine {
@@ -61,7 +64,7 @@ impl Engine {
         if !self.running {
             return;
         }
-        self.day(now);
+        self.forget(now);
         let in_slot = |wall| {
             self.slot
                 .is_some_and(|slot| (slot.start..slot.end).contains(&wall))
@@ -73,7 +76,9 @@ impl Engine {
 
     /// When the clocks are to be looked at next, if they are.
     pub(super) fn next_look_at_the_clock(&self) -> Option<Duration> {
-        let slot = self.slot.filter(|_| self.advertise.on)?;
+        let Some(slot) = self.slot.filter(|_| self.advertise.on) else {
+            return Some(self.watch.latest.saturating_add(LOOK_AT_LEAST_EVERY));
+        };
         let wall = self.watch.anchor.map(|anchor| {
             let since = self.watch.latest.saturating_sub(anchor.monotonic);
             anchor.wall.saturating_add(since)
@@ -97,13 +102,78 @@ impl Engine {
         let mut out = Outcome::default();
         self.neighbours.close_all(&mut out);
         self.take(now, out);
-        self.health.counters.clock_jumps += 1;
         if by_ms > 0 {
-            let until = now.monotonic.saturating_add(DELETION_HELD);
-            self.watch.deletion_held_until = Some(until);
+            let by_ms = saturated(by_ms);
+            self.hold_unless_it_slept(now, HoldCause::ClockAhead { by_ms });
+        } else {
+            self.hold_goes_on(now);
         }
-        let by_ms = i64::try_from(by_ms).unwrap_or(if by_ms < 0 { i64::MIN } else { i64::MAX });
+        self.count_jump(by_ms);
+        if self.running {
+            self.tell_health(now);
+        }
+    }
+
+    fn count_jump(&mut self, by_ms: i128) {
+        self.health.counters.clock_jumps += 1;
+        let by_ms = saturated(by_ms);
         self.tell(Event::ClockJumped { by_ms });
+    }
+
+    /// Tells what the clocks said when the log was last written
+    /// ([`EncounterLog::last_clock`](crate::EncounterLog::last_clock)) and what they say now, before
+    /// [`start`](Self::start): a wall clock that was set while no tracer ran is noticed by it.
+    ///
+    /// Where it was set ahead, or nobody can tell whether the device was off for more than a day or its clock
+    /// is false, nothing is erased until the tracer has run for a day
+    /// ([`Health::deletion_held`](super::Health::deletion_held)).
+    pub fn resume_clock(&mut self, last: ClockReading, now: ClockReading) {
+        self.watch.resumed = Some((last, now));
+    }
+
+    pub(super) fn judge_resumed_clock(&mut self, now: Moment) {
+        let Some((last, reading)) = self.watch.resumed.take() else {
+            return;
+        };
+        self.watch.reading = Some(reading);
+        let gone_on = ms_between(last.wall, reading.wall);
+        let ahead = reading.ahead_ms(&last);
+        // Of a machine that was started anew it is only known that time does not go back.
+        let by_ms = ahead.unwrap_or(gone_on.min(0));
+        let jumped = by_ms.unsigned_abs() > JUMP_MIN.as_millis();
+        if jumped {
+            self.count_jump(by_ms);
+        }
+        let today = reading.wall.utc_day();
+        if jumped && by_ms > 0 {
+            let by_ms = saturated(by_ms);
+            self.hold_deletion(now, HoldCause::ClockAhead { by_ms });
+        } else if ahead.is_none() && gone_on > OFF_MAX.as_millis() as i128 {
+            self.hold_deletion(now, HoldCause::LongAgo { last: last.wall });
+        } else if self.was_held(last.wall.utc_day(), today) {
+            self.hold_deletion(now, HoldCause::NotOver);
+        }
+    }
+
+    /// Tells what all clocks say: at the start, now and then, and at each
+    /// [`Event::ClockJumped`]. By the time since the machine's start, a jump of the
+    /// wall clock is known for a sleep, which is no reason to put off what is to be erased.
+    pub fn clock_reading(&mut self, now: Moment, reading: ClockReading) {
+        self.observe(now);
+        let Some(before) = self.watch.reading else {
+            self.watch.reading = Some(reading);
+            return;
+        };
+        let ahead = reading.ahead_ms(&before);
+        let slept = ahead.is_some_and(|ahead| ahead.unsigned_abs() <= JUMP_MIN.as_millis());
+        // Compared against for long, so that a clock that creeps is no sleep either.
+        if !slept || reading.wall.since(before.wall) > ANCHOR_AGE_MAX {
+            self.watch.reading = Some(reading);
+        }
+        self.jump_explained(now, slept);
+        if self.running {
+            self.forget(now);
+        }
     }
 
     /// Takes up again what a sleep may have ended: controllers forget a scan, and an advertisement.
@@ -120,31 +190,18 @@ impl Engine {
             self.rotate(now);
         }
     }
-
-    /// Forgets what is older than the retention when a day begins, unless that is held.
-    fn day(&mut self, now: Moment) {
-        let today = now.wall.utc_day();
-        if self.watch.today.replace(today) != Some(today) {
-            self.watch.deletion_due = true;
-        }
-        if self
-            .watch
-            .deletion_held_until
-            .is_some_and(|until| until <= now.monotonic)
-        {
-            self.watch.deletion_held_until = None;
-        }
-        if self.watch.deletion_held_until.is_none() && std::mem::take(&mut self.watch.deletion_due)
-        {
-            self.forget_before(today.saturating_sub(RETENTION_DAYS));
-            self.actions.push_back(Action::Purge(today));
-        }
-    }
 }
 
 /// By how much the wall clock has gone ahead of the monotonic one since `anchor`.
 fn parted_ms(anchor: Moment, now: Moment) -> i128 {
-    let wall = i128::from(now.wall.unix_millis()) - i128::from(anchor.wall.unix_millis());
     let monotonic = now.monotonic.as_millis() as i128 - anchor.monotonic.as_millis() as i128;
-    wall - monotonic
+    ms_between(anchor.wall, now.wall) - monotonic
+}
+
+fn ms_between(from: Timestamp, to: Timestamp) -> i128 {
+    i128::from(to.unix_millis()) - i128::from(from.unix_millis())
+}
+
+fn saturated(ms: i128) -> i64 {
+    i64::try_from(ms).unwrap_or(if ms < 0 { i64::MIN } else { i64::MAX })
 }

@@ -59,7 +59,7 @@ pub enum Event {
         until: Timestamp,
     },
     /// The wall clock has jumped by so many milliseconds against the monotonic one: somebody set
-    /// it, or the machine slept.
+    /// it, or the machine slept; [`Engine::clock_reading`](super::Engine::clock_reading) can tell which.
     ClockJumped {
         /// Positive if it jumped forward.
         by_ms: i64,

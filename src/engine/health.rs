@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::DeletionHeld;
 use crate::radio::{Advertised, ScanMode};
 use crate::time::Timestamp;
 
@@ -15,6 +16,12 @@ pub struct Health {
     pub advertising: Status,
     /// Storing what was heard.
     pub log: Status,
+    /// Forgetting the keys that open what is older than the retention. While that fails, what is too old is
+    /// deleted all the same, but who has a copy of it and gets the keys could still open it.
+    pub erasure: Status,
+    /// Since when, until when and why nothing is deleted, though a day has begun or will have: the wall clock
+    /// may be false. What is due is done when that is over.
+    pub deletion_held: Option<DeletionHeld>,
     /// Reading identifiers from peers that do not advertise theirs; `None` where nobody reads, and not
     /// begun until the first has been read, or could not be. It fails for the reason of the last, and no
     /// event tells of it: peers can make it fail as they like.
@@ -104,6 +111,10 @@ pub struct Counters {
     pub sightings: u64,
     /// Sightings lost because the log failed for too long.
     pub lost_sightings: u64,
+    /// Sightings dropped because nothing showed in time that somebody is there, while the log was flooded.
+    pub unproven_sightings: u64,
+    /// Sightings dropped because their day has taken all that it may of the log's budget.
+    pub over_budget_sightings: u64,
     /// Unexplained jumps of the wall clock.
     pub clock_jumps: u64,
 }
@@ -117,7 +128,9 @@ impl Health {
         Self {
             scanning: stopped.clone(),
             advertising: stopped.clone(),
-            log: stopped,
+            log: stopped.clone(),
+            erasure: stopped,
+            deletion_held: None,
             reading: None,
             scan_mode: None,
             advertised: None,
@@ -144,7 +157,8 @@ impl Health {
         }
     }
 
-    /// Whether nothing is failing, reading aside.
+    /// Whether nothing is failing, reading and erasure aside: a device that is locked at midnight erases in
+    /// the morning, and traces all the same.
     pub fn is_well(&self) -> bool {
         let failing = |status: &Status| matches!(status.state, State::Failing(_));
         ![&self.scanning, &self.advertising, &self.log]
@@ -193,7 +207,7 @@ impl fmt::Display for HeardRate {
 }
 
 /// One line: `scanning working, advertising working, log working`, and behind it what else there is to
-/// know: how neighbours are heard, a silence, in what the advertisement falls short.
+/// know: how neighbours are heard, a silence, what is not erased, in what the advertisement falls short.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -213,6 +227,28 @@ impl fmt::Display for Health {
         }
         if let Some(since) = self.silent_since {
             write!(f, "; nobody heard since {since}, though scanning")?;
+        }
+        match &self.erasure.state {
+            State::Failing(why) => {
+                write!(
+                    f,
+                    "; the keys of what was deleted are not forgotten yet: {why}"
+                )?;
+            }
+            State::Unsupported(why) => {
+                write!(
+                    f,
+                    "; the keys of what is deleted are never forgotten: {why}"
+                )?;
+            }
+            _ => {}
+        }
+        if let Some(held) = self.deletion_held {
+            write!(f, "; {held}")?;
+        }
+        let flood = self.counters.unproven_sightings + self.counters.over_budget_sightings;
+        if flood > 0 {
+            write!(f, "; a flood: {flood} sightings dropped")?;
         }
         for caveat in self.advertised.iter().flat_map(|it| &it.caveats) {
             write!(f, "; {caveat}")?;

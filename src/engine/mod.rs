@@ -11,7 +11,7 @@
 //! 4. [`stop`](Engine::stop), and carry out what comes of that.
 //!
 //! ```
-//! use truyvet::engine::{Action, Config};
+//! use truyvet::engine::{Action, Config, Event};
 //! use truyvet::entropy::SystemEntropy;
 //! use truyvet::log::MemoryKey;
 //! use truyvet::radio::Advertised;
@@ -25,14 +25,21 @@
 //! let mut engine = Engine::new(config, log.own_keys()?, Box::new(SystemEntropy));
 //! let clock = SystemClock::default();
 //!
+//! // What the clocks said last tells whether one was set meanwhile.
+//! if let Some(last) = log.last_clock() {
+//!     engine.resume_clock(last, clock.reading());
+//! }
 //! engine.start(clock.now());
 //! while let Some(action) = engine.next_action() {
+//!     log.observe(clock.reading());
 //!     match action {
 //!         Action::Scan(_) => engine.scan_result(clock.now(), Ok(())), // the app's Bluetooth
 //!         Action::Advertise { .. } => engine.advertise_result(clock.now(), Ok(Advertised::default())),
 //!         Action::SaveKeys => log.save_own_keys(engine.own_keys())?,
 //!         Action::Store(sightings) => log.append(&sightings)?,
-//!         Action::Purge(today) => drop(log.purge(today)?),
+//!         // Somebody set it, or the machine slept: the clock of its start tells.
+//!         Action::Tell(Event::ClockJumped { .. }) => engine.clock_reading(clock.now(), clock.reading()),
+//!         Action::Purge(today) => engine.erasure_result(clock.now(), &log.purge(today)?.keys),
 //!         _ => {}
 //!     }
 //! }
@@ -57,6 +64,7 @@ mod action;
 mod announcer;
 mod clock;
 mod config;
+mod erasure;
 mod event;
 mod health;
 mod hearing;
@@ -70,7 +78,8 @@ mod schedule;
 mod switch;
 
 pub use action::Action;
-pub use config::Config;
+pub use config::{Batch, Config, InvalidBatch};
+pub use erasure::{DeletionHeld, HoldCause};
 pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, HeardRate, State, Status};
 pub use power::RadioUse;
@@ -78,17 +87,11 @@ pub use schedule::{DutyCycle, InvalidSchedule, Schedule};
 
 use announcer::Announcer;
 use clock::ClockWatch;
+use erasure::Erasure;
 use listening::Listening;
 use neighbours::{GONE_AFTER, Neighbours, Outcome};
 use reading::Reading;
 use switch::Switch;
-
-/// Sightings are given to the log once there are this many. Chosen, with the age below: a sync to
-/// disk for each half minute of a busy room is what flash bears for years, and a crash loses little.
-const BATCH_SIGHTINGS: usize = 64;
-
-/// Sightings are given to the log once the oldest has waited so long.
-const BATCH_AGE: Duration = Duration::from_secs(60);
 
 /// The behaviour of a tracer.
 pub struct Engine {
@@ -118,6 +121,7 @@ pub struct Engine {
     /// Whether the one before had the same.
     linked: bool,
     watch: ClockWatch,
+    erasure: Erasure,
     actions: VecDeque<Action>,
 }
 
@@ -153,6 +157,7 @@ impl Engine {
             own_peer: None,
             linked: false,
             watch: ClockWatch::default(),
+            erasure: Erasure::default(),
             actions: VecDeque::new(),
         }
     }
@@ -165,6 +170,8 @@ impl Engine {
         self.health.scanning.since = now.wall;
         self.health.advertising.since = now.wall;
         self.health.log.since = now.wall;
+        self.health.erasure.since = now.wall;
+        self.judge_resumed_clock(now);
         self.listening = Listening::since(now.monotonic);
         self.observe(now);
         self.scan.turn_on(now.monotonic);
@@ -215,6 +222,7 @@ impl Engine {
         }
         [
             self.next_look_at_the_clock(),
+            self.erasure.next_look(),
             self.batch_due,
             self.neighbours.next_look(),
             self.scan.next_turn(),
@@ -327,10 +335,11 @@ impl Engine {
         }
         self.health.counters.sightings += out.sightings.len() as u64;
         self.batch.extend(out.sightings);
-        if self.batch.len() >= BATCH_SIGHTINGS {
+        let limits = self.config.batch;
+        if self.batch.len() >= limits.sightings() || limits.age().is_zero() {
             self.store_batch();
         } else if self.batch_due.is_none() {
-            self.batch_due = Some(now.monotonic.saturating_add(BATCH_AGE));
+            self.batch_due = Some(now.monotonic.saturating_add(limits.age()));
         }
     }
 

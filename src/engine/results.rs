@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Engine, Event, State};
+use crate::log::Admitted;
 use crate::radio::{AdapterState, Advertised};
 use crate::sighting::{GapCause, ScanGap};
 use crate::time::{Moment, Timestamp};
@@ -125,6 +126,12 @@ impl Engine {
     /// Sightings were lost outside the engine; they are counted in health.
     pub fn count_lost_sightings(&mut self, lost: u64) {
         self.health.counters.lost_sightings += lost;
+    }
+
+    /// What the log has made of all sightings it was given: see [`EncounterLog::admitted`](crate::EncounterLog::admitted).
+    pub fn log_admitted(&mut self, admitted: Admitted) {
+        self.health.counters.unproven_sightings = admitted.unproven;
+        self.health.counters.over_budget_sightings = admitted.over_budget;
     }
 
     pub(super) fn set_scanning(&mut self, state: State, now: Moment) {

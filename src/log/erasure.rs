@@ -66,6 +66,10 @@ impl EncounterLog {
             true => self.renew(today)?,
             false => KeysRenewed::NotDue,
         };
+        if deleted > 0 && !matches!(keys, KeysRenewed::Renewed) {
+            // A renewal has noted that they are gone.
+            self.write_manifest()?;
+        }
         Ok(Purged { deleted, keys })
     }
 

@@ -91,7 +91,7 @@ pub enum LogError {
         day: UtcDay,
     },
     /// The system refuses.
-    #[error("cannot {doing} at {}: {source}", path.display())]
+    #[error("cannot {doing} at {}: {source}{}", path.display(), advice(source))]
     Io {
         /// What was to be done.
         doing: &'static str,
@@ -111,6 +111,21 @@ pub enum LogError {
     Crypto,
 }
 
+/// What the owner can do about it, where that is known; to be put behind the system's words.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free some space",
+        io::ErrorKind::PermissionDenied => {
+            "; let this user read and write there, or give another directory"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; it can only be read: mount it to be written to, or give another directory"
+        }
+        io::ErrorKind::NotFound => "; was it deleted, or is its disk not mounted?",
+        _ => "",
+    }
+}
+
 impl LogError {
     pub(crate) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
@@ -126,5 +141,28 @@ impl LogError {
             offset,
             what,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_say_what_to_do() {
+        use io::ErrorKind as Kind;
+        for (kind, advice) in [
+            (Kind::StorageFull, "; free some space"),
+            (Kind::QuotaExceeded, "; free some space"),
+            (Kind::PermissionDenied, "; let this user read and write"),
+            (Kind::ReadOnlyFilesystem, "; it can only be read"),
+            (Kind::NotFound, "; was it deleted"),
+        ] {
+            let error = LogError::io("write to", Path::new("the/log"), kind.into()).to_string();
+            assert!(error.starts_with("cannot write to at the/log: "), "{error}");
+            assert!(error.contains(advice), "{error}");
+        }
+        let error = LogError::io("sync", Path::new("the/log"), Kind::Other.into());
+        assert!(!error.to_string().contains(';'), "{error}");
     }
 }

@@ -112,6 +112,8 @@ impl Home {
     /// Ends what a crash has interrupted: files of keys that the log has now take the place of the old ones,
     /// and all others that were being written go.
     pub(super) fn settle(&self) -> Result<(), LogError> {
+        // A process that was killed may have left names in the system's cache alone.
+        self.sync_directory()?;
         let renewed = match self.read(FileKind::Meta.name())? {
             // Damaged, or of the keys before: that of the keys now stands beside it, or it would not have opened.
             Some(bytes) => !matches!(FileKind::Meta.open(&self.kek, &[], &bytes), Ok(Some(_))),
@@ -299,6 +301,12 @@ impl Home {
             self.sync_directory()?;
         }
         Ok(deleted)
+    }
+
+    pub(super) fn sync(&self, name: &str) -> Result<(), LogError> {
+        self.storage
+            .sync(name)
+            .map_err(|e| self.io("sync", name, e))
     }
 
     pub(super) fn sync_directory(&self) -> Result<(), LogError> {

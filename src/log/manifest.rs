@@ -117,8 +117,12 @@ impl Manifest {
             let stored = home.storage.open(&file);
             let len = stored.map_err(|e| home.io("open", &file, e))?.len;
             match manifest.segments.get_mut(&name) {
-                Some(length) if len >= length.least() => length.found = len,
-                // Too short: that stays to be seen by whoever reads.
+                Some(length) if len > length.least() => {
+                    // Of a process that was killed it may be in the system's cache alone.
+                    home.sync(&file)?;
+                    length.found = len;
+                }
+                // As it should be; or too short, which stays to be seen by whoever reads.
                 Some(_) => {}
                 // Made, and not yet noted: it holds nothing.
                 None if before.is_some() && len <= SEGMENT_HEADER_BYTES as u64 => {
@@ -127,6 +131,7 @@ impl Manifest {
                 // Put there by somebody else, which is for whoever reads to see.
                 None if before.is_some() => {}
                 None => {
+                    home.sync(&file)?;
                     let length = Length {
                         acknowledged: 0,
                         found: len,

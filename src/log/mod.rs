@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 mod admission;
+mod distinct;
 mod erasure;
 mod error;
 mod format;
@@ -21,21 +22,28 @@ mod home;
 mod keys;
 mod manifest;
 mod options;
+mod own_data;
 mod packing;
 mod reader;
 mod renewal;
 mod segment;
+mod statistics;
 mod storage;
+mod verification;
 
 pub use admission::Admitted;
+pub use distinct::DistinctCount;
 pub use erasure::{KeysRenewed, Purged, wipe};
 pub use error::{LogError, NotAppended};
 #[cfg(feature = "passphrase")]
 pub use keys::{Argon2Parameters, PassphraseFile};
 pub use keys::{KeyError, KeyFile, KeyProvider, KeyPurpose, MemoryKey};
 pub use options::{InvalidOptions, LogOptions};
+pub use own_data::{Exported, NotExported, OwnersConsent};
 pub use reader::{LogReader, Sightings};
+pub use statistics::{DailyStatistics, DayStatistics, STRONG_FROM_DBM, Strengths};
 pub use storage::{AppendFile, FileStorage, MemoryStorage, Storage, StoredFile};
+pub use verification::{FileVerification, SegmentVerification, Verification};
 
 use crate::protocol::own_key::{StoredOwnKey, release_days};
 use crate::protocol::{OwnKey, PublishedKey};

@@ -1,8 +1,10 @@
 //! Reading a log, beside its writer if need be.
 
 use std::io;
+use std::ops::{Bound, RangeBounds};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::home::Home;
 use super::manifest::{Length, Manifest};
@@ -11,16 +13,24 @@ use super::segment::{ChunkRead, SegmentName, SegmentReader};
 use super::{FileStorage, KeyProvider, LogError, Storage};
 use crate::protocol::OwnKey;
 use crate::sighting::{ScanGap, Sighting};
-use crate::time::{ClockRecord, UtcDay};
+use crate::time::{ClockRecord, Timestamp, UtcDay};
 
 /// Reads a log. It takes no lock and changes nothing; what a writer appends after a segment was
 /// opened is not seen.
 ///
 /// It holds the key that opens what was heard: drop it when it is not needed any more.
 pub struct LogReader {
-    home: Home,
+    pub(super) home: Home,
     reading: Reading,
 }
+
+/// A segment that is there or should be, and what the manifest says of its length; `None` if that does not
+/// know it.
+pub(super) type Listed = (SegmentName, Option<Length>);
+
+/// The days of any segment.
+pub(super) const ALL_DAYS: (UtcDay, UtcDay) =
+    (UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX));
 
 impl std::fmt::Debug for LogReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,7 +89,7 @@ impl LogReader {
     /// [`LogError::Io`] if the files cannot be listed, [`LogError::Corrupted`] if it cannot be known which
     /// there must be.
     pub fn sightings(&self) -> Result<Sightings<'_>, LogError> {
-        self.sightings_of(UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX))
+        self.sightings_of(ALL_DAYS.0, ALL_DAYS.1)
     }
 
     /// The sightings of the days from `first` to `last`; a sighting is its first frame's day's.
@@ -88,9 +98,40 @@ impl LogReader {
     ///
     /// As [`sightings`](Self::sightings).
     pub fn sightings_of(&self, first: UtcDay, last: UtcDay) -> Result<Sightings<'_>, LogError> {
-        let chunk = Vec::new().into_iter();
-        let chunks = self.chunks(first, last)?;
-        Ok(Sightings { chunks, chunk })
+        Ok(Sightings {
+            chunks: self.chunks(first, last)?,
+            chunk: Vec::new().into_iter(),
+            interval: (Bound::Unbounded, Bound::Unbounded),
+        })
+    }
+
+    /// The sightings whose first frame was heard in `interval`: `from..to` is without `to`, `from..=to`
+    /// with it, and `from..` until now. Segments of other days are not opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`sightings`](Self::sightings).
+    pub fn sightings_in(
+        &self,
+        interval: impl RangeBounds<Timestamp>,
+    ) -> Result<Sightings<'_>, LogError> {
+        let first = match interval.start_bound() {
+            Bound::Included(from) | Bound::Excluded(from) => from.utc_day(),
+            Bound::Unbounded => ALL_DAYS.0,
+        };
+        let last = match interval.end_bound() {
+            Bound::Included(to) => to.utc_day(),
+            Bound::Excluded(to) => to.saturating_sub(Duration::from_millis(1)).utc_day(),
+            Bound::Unbounded => ALL_DAYS.1,
+        };
+        let interval = (
+            interval.start_bound().cloned(),
+            interval.end_bound().cloned(),
+        );
+        Ok(Sightings {
+            interval,
+            ..self.sightings_of(first, last)?
+        })
     }
 
     /// The times in which nothing could be heard, each under the day in which it ended. What has been
@@ -126,19 +167,38 @@ impl LogReader {
     }
 
     fn each_chunk(&self, mut take: impl FnMut(ChunkRead)) -> Result<(), LogError> {
-        let mut chunks =
-            self.chunks(UtcDay::from_unix_days(0), UtcDay::from_unix_days(u32::MAX))?;
+        let mut chunks = self.chunks(ALL_DAYS.0, ALL_DAYS.1)?;
         while let Some(chunk) = chunks.next()? {
             take(chunk);
         }
         Ok(())
     }
 
-    pub(super) fn chunks(&self, first: UtcDay, last: UtcDay) -> Result<Chunks<'_>, LogError> {
+    fn chunks(&self, first: UtcDay, last: UtcDay) -> Result<Chunks<'_>, LogError> {
+        let mut segments = self.segments()?;
+        segments.retain(|(name, _)| (first..=last).contains(&name.day));
+        Ok(self.chunks_of(segments))
+    }
+
+    /// The segments of the log, in their order.
+    pub(super) fn segments(&self) -> Result<Vec<Listed>, LogError> {
+        match self.segments_as_known()? {
+            (segments, None) => Ok(segments),
+            (_, Some(damage)) => Err(damage),
+        }
+    }
+
+    /// The segments of the log, in their order. With the damage of the manifest if that cannot be read: they
+    /// are those that are there then, of which nobody can tell whether they are all, and whole.
+    pub(super) fn segments_as_known(&self) -> Result<(Vec<Listed>, Option<LogError>), LogError> {
         let there = self.home.segment_names()?;
         // Read afterwards: it has every segment that was there before.
-        let manifest = Manifest::read(&self.home)?;
-        let mut segments: Vec<(SegmentName, Option<Length>)> = Vec::new();
+        let (manifest, damage) = match Manifest::read(&self.home) {
+            Ok(manifest) => (manifest, None),
+            Err(LogError::Renewed) => return Err(LogError::Renewed),
+            Err(damage) => (None, Some(damage)),
+        };
+        let mut segments: Vec<Listed> = Vec::new();
         if let Some(manifest) = &manifest {
             let known = manifest.segments.iter();
             segments.extend(known.map(|(name, length)| (name.clone(), Some(*length))));
@@ -152,14 +212,23 @@ impl LogReader {
                 None => segments.push((name, Some(Length::default()))),
             }
         }
-        segments.retain(|(name, _)| (first..=last).contains(&name.day));
         segments.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(Chunks {
+        Ok((segments, damage))
+    }
+
+    pub(super) fn chunks_of(&self, segments: Vec<Listed>) -> Chunks<'_> {
+        Chunks {
             reader: self,
             segments: segments.into_iter(),
             segment: None,
             torn_bytes: 0,
-        })
+        }
+    }
+
+    /// Bytes that the segment's file has; 0 if there is none.
+    pub(super) fn bytes_at_rest(&self, name: &SegmentName) -> u64 {
+        let file = self.home.storage.open(&name.to_string());
+        file.map_or(0, |file| file.len)
     }
 
     /// The device's own daily keys.
@@ -181,7 +250,7 @@ impl LogReader {
 /// The chunks of a log's segments, one after the other.
 pub(super) struct Chunks<'a> {
     reader: &'a LogReader,
-    segments: std::vec::IntoIter<(SegmentName, Option<Length>)>,
+    segments: std::vec::IntoIter<Listed>,
     segment: Option<SegmentReader<'a>>,
     pub(super) torn_bytes: u64,
 }
@@ -235,6 +304,8 @@ impl<'a> Chunks<'a> {
 pub struct Sightings<'a> {
     chunks: Chunks<'a>,
     chunk: std::vec::IntoIter<Sighting>,
+    /// Of first frames.
+    interval: (Bound<Timestamp>, Bound<Timestamp>),
 }
 
 impl Sightings<'_> {
@@ -250,7 +321,8 @@ impl Iterator for Sightings<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(sighting) = self.chunk.next() {
+            let interval = self.interval;
+            if let Some(sighting) = self.chunk.find(|it| interval.contains(&it.first)) {
                 return Some(Ok(sighting));
             }
             match self.chunks.next().transpose()? {

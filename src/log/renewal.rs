@@ -16,12 +16,13 @@
 //! 4. the files take the places of the old ones.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::format::{
-    FileKind, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentId,
+    FileKind, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentId,
 };
 use super::home::{Home, UNDER_LOGGING_KEY, fresh_id, fresh_key, next, public};
 use super::segment::SegmentName;
@@ -30,6 +31,9 @@ use crate::secret::Secret;
 
 /// Bytes of one segment in the table of roots.
 const ENTRY_BYTES: usize = 16 + 32;
+
+/// A segment's header, and its sealed root if that is there.
+type Header = (SegmentHeader, Option<[u8; SEALED_ROOT_BYTES]>);
 
 /// Stands in the table where the key of segments of versions 1 and 2 does.
 const LEGACY: SegmentId = [0; 16];
@@ -145,7 +149,7 @@ pub(super) fn renew(
     // A renewal that was cut short may have left it to us to give the provider its key.
     keys.replace(KeyPurpose::Reading, &private)?;
     let reading = Reading::load(home, keys)?;
-    let table = Zeroizing::new(table_of(home, &reading, live));
+    let table = Zeroizing::new(table_of(home, &reading, live)?);
 
     let (kek, next_private) = (fresh_key()?, fresh_key()?);
     let renewed = Home {
@@ -199,12 +203,13 @@ fn write_next(
     Ok(())
 }
 
-/// The roots of those segments of `live` that open; what does not is damaged, and stays so.
-fn table_of(home: &Home, reading: &Reading, live: &[SegmentName]) -> Vec<u8> {
+/// The roots of those segments of `live` that open; what does not is damaged, and stays so. An error is one
+/// of the system's: a root that is left out because a file could not be read just now would be lost for good.
+fn table_of(home: &Home, reading: &Reading, live: &[SegmentName]) -> Result<Vec<u8>, LogError> {
     let mut table = Vec::with_capacity((live.len() + 1) * ENTRY_BYTES);
     let mut legacy = false;
     for name in live {
-        let Some((header, sealed)) = read_header(home, name) else {
+        let Some((header, sealed)) = read_header(home, name)? else {
             continue;
         };
         if header.version < SEGMENT_VERSION {
@@ -218,20 +223,24 @@ fn table_of(home: &Home, reading: &Reading, live: &[SegmentName]) -> Vec<u8> {
         table.extend(LEGACY);
         table.extend(kek.expose());
     }
-    table
+    Ok(table)
 }
 
-/// A segment's header, and its sealed root if that is there.
-fn read_header(
-    home: &Home,
-    name: &SegmentName,
-) -> Option<(SegmentHeader, Option<[u8; SEALED_ROOT_BYTES]>)> {
+/// A segment's header, and its sealed root if that is there; `None` if it is damaged.
+fn read_header(home: &Home, name: &SegmentName) -> Result<Option<Header>, LogError> {
     let name = name.to_string();
-    let mut file = home.storage.open(&name).ok()?.bytes;
-    let mut prelude = [0; PRELUDE_BYTES];
-    std::io::Read::read_exact(&mut file, &mut prelude).ok()?;
-    let header = SegmentHeader::from_bytes(&prelude, &name).ok()?;
-    let mut sealed = [0; SEALED_ROOT_BYTES];
-    let read = std::io::Read::read_exact(&mut file, &mut sealed);
-    Some((header, read.is_ok().then_some(sealed)))
+    let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
+    let read = home.storage.open(&name).and_then(|file| {
+        let mut limited = file.bytes.take(SEGMENT_HEADER_BYTES as u64);
+        limited.read_to_end(&mut bytes)
+    });
+    match read {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|e| home.io("read", &name, e))?,
+    };
+    let Some((prelude, sealed)) = bytes.split_first_chunk() else {
+        return Ok(None);
+    };
+    let header = SegmentHeader::from_bytes(prelude, &name).ok();
+    Ok(header.map(|header| (header, sealed.try_into().ok())))
 }

@@ -209,7 +209,9 @@ impl SegmentWriter {
             Err(e) => {
                 // It will be written again elsewhere, and on a full disk it would be in the way. Should
                 // that fail too, the reader finds a torn tail, or sightings twice.
-                let _ = self.file.truncate(self.acknowledged);
+                let truncated = self.file.truncate(self.acknowledged);
+                // Else a power cut might bring it back.
+                let _ = truncated.and_then(|()| self.file.sync());
                 Err(home.io("write to", &self.name.to_string(), e))
             }
         }

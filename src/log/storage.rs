@@ -12,9 +12,9 @@ pub use memory::MemoryStorage;
 
 /// Keeps the files of one log, by name, flat.
 ///
-/// What has been written is on the disk for certain only once [`AppendFile::sync`] has returned (a file's bytes
-/// and length) or [`sync_directory`](Self::sync_directory) (that a file is there, under which name, or is not):
-/// until then, a power cut may leave any part of it. The log believes nothing else.
+/// What has been written is on the disk for certain only once [`AppendFile::sync`] or [`sync`](Self::sync) has
+/// returned (a file's bytes and length) or [`sync_directory`](Self::sync_directory) (that a file is there, under
+/// which name, or is not): until then, a power cut may leave any part of it. The log believes nothing else.
 ///
 /// Errors are those of the system; the log adds what it was doing, and with which file.
 pub trait Storage: Send + Sync {
@@ -55,6 +55,14 @@ pub trait Storage: Send + Sync {
     ///
     /// The system's; [`io::ErrorKind::AlreadyExists`] if there is one of that name.
     fn create(&self, name: &str) -> io::Result<Box<dyn AppendFile>>;
+
+    /// Returns once all that was written to a file, by whomever, and its length, is on the disk: a process that was
+    /// killed may have left it in the system's cache.
+    ///
+    /// # Errors
+    ///
+    /// The system's; [`io::ErrorKind::NotFound`] if there is no such file.
+    fn sync(&self, name: &str) -> io::Result<()>;
 
     /// Gives a file another name, in place of the file that has it.
     ///
@@ -153,6 +161,8 @@ mod tests {
         };
         assert_eq!(read("a").unwrap(), b"onet!");
 
+        storage.sync("a").unwrap();
+        assert_eq!(kind(storage.sync("b")), io::ErrorKind::NotFound);
         storage.create("b").unwrap();
         storage.rename("a", "b").unwrap();
         storage.sync_directory().unwrap();

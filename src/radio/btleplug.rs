@@ -2,9 +2,11 @@
 
 mod calls;
 mod drain;
+mod orders;
 #[cfg_attr(target_os = "linux", path = "btleplug/linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "btleplug/other.rs")]
 mod os;
+mod overhearing;
 mod pause;
 #[cfg(not(target_os = "linux"))]
 mod reader;
@@ -13,7 +15,8 @@ use ::btleplug::api::Central as _;
 use ::btleplug::platform;
 use tokio::sync::{mpsc, oneshot};
 
-use self::drain::{Drain, Order};
+use self::drain::Drain;
+use self::orders::Order;
 use self::os::{Power, Presence};
 #[cfg(target_os = "linux")]
 pub(super) use self::pause::Pauses;
@@ -199,6 +202,11 @@ fn absence(error: &RadioError) -> Option<AdapterState> {
         RadioError::NoAdapter | RadioError::NoService(_) => Some(AdapterState::Gone),
         _ => None,
     }
+}
+
+/// Whether there is no adapter that could scan.
+fn is_absent(state: AdapterState) -> bool {
+    matches!(state, AdapterState::Off | AdapterState::Gone)
 }
 
 fn radio_error(error: ::btleplug::Error) -> RadioError {

@@ -12,6 +12,8 @@ use crate::protocol::{Protocol, bluezone};
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     services: Vec<Uuid>,
+    /// Those of the services whose data holds identifiers.
+    data_services: Vec<Uuid>,
     companies: Vec<u16>,
 }
 
@@ -29,6 +31,7 @@ impl Filter {
                 }
                 Protocol::Gaen(config) => {
                     filter.services.push(uuid_from_u16(config.service));
+                    filter.data_services.push(uuid_from_u16(config.service));
                     filter.companies.extend(config.company);
                 }
             }
@@ -55,6 +58,21 @@ impl Filter {
                 service.is_some_and(|(short, _)| self.services.contains(&uuid_from_u16(short)))
                     || company.is_some_and(|(company, _)| self.companies.contains(&company))
             })
+    }
+
+    /// Whether whoever reports `frame` for what it holds reports every identifier: service data if some are
+    /// in that, and no company's beside it.
+    #[cfg(feature = "ble")]
+    pub(super) fn proves_patterns(&self, frame: &Advertisement) -> bool {
+        let by_company = frame.structures().any(|structure| {
+            let data = structure.as_manufacturer_data();
+            data.is_some_and(|(company, _)| self.companies.contains(&company))
+        });
+        let mut services = self.data_services.iter().filter_map(|it| uuid_to_u16(*it));
+        match self.data_services.is_empty() {
+            true => by_company,
+            false => !by_company && services.any(|it| frame.service_data16(it).is_some()),
+        }
     }
 
     /// Whether there is anything of interest among parsed data.
@@ -141,6 +159,25 @@ mod tests {
         assert_eq!(frame.service_data16(0xFD6F), Some(&[9; 20][..]));
         assert!(frame.has_service(gaen));
         assert_eq!(frame.as_bytes().len(), 28);
+    }
+
+    #[cfg(feature = "ble")]
+    #[test]
+    fn what_proves_that_every_identifier_is_reported() {
+        let mut gaen = Advertisement::new();
+        gaen.push_service_data16(0xFD6F, &[9; 20]).unwrap();
+        let mut company = Advertisement::new();
+        company.push_manufacturer_data(0x22B5, &[1; 12]).unwrap();
+        let mut both = company;
+        both.push_service_data16(0xFD6F, &[9; 4]).unwrap();
+        let proves = |protocols: &[Protocol]| {
+            let filter = Filter::of(protocols);
+            [&gaen, &company, &both].map(|frame| filter.proves_patterns(frame))
+        };
+        let all = [Protocol::bluezone(), Protocol::gaen()];
+        assert_eq!(proves(&all), [true, false, false]);
+        assert_eq!(proves(&all[..1]), [false, true, true]);
+        assert_eq!(proves(&all[1..]), [true, false, true]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Config, Engine, Event, Health, Schedule};
+use crate::engine::{Batch, Config, Engine, Event, Health, Schedule};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::log::{EncounterLog, LogAccess, LogError, LogReader};
 use crate::protocol::{Protocol, PublishedKey};
@@ -18,6 +18,7 @@ use crate::time::{Clock, SystemClock, UtcDay};
 mod radio_call;
 mod reads;
 mod shell;
+mod storing;
 mod subscribers;
 mod witness;
 
@@ -48,6 +49,7 @@ impl Tracer {
             advertise: Protocol::bluezone(),
             also_listen: Vec::new(),
             schedule: Schedule::default(),
+            batch: Batch::default(),
             clock: None,
             entropy: Box::new(SystemEntropy),
         }
@@ -134,6 +136,7 @@ pub struct TracerBuilder {
     advertise: Protocol,
     also_listen: Vec<Protocol>,
     schedule: Schedule,
+    batch: Batch,
     clock: Option<Arc<dyn Clock>>,
     entropy: Box<dyn Entropy>,
 }
@@ -154,6 +157,12 @@ impl TracerBuilder {
     /// Follows `schedule`; without one, the radio is always on.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
+        self
+    }
+
+    /// Stores sightings in such batches; without them, 64 at a time, or those of a minute.
+    pub fn batch(mut self, batch: Batch) -> Self {
+        self.batch = batch;
         self
     }
 
@@ -183,7 +192,10 @@ impl TracerBuilder {
     pub async fn start(self) -> Result<Tracer, TracerError> {
         let own_keys = self.log.own_keys()?;
         let log = self.log.access();
-        let mut config = Config::new(self.advertise).schedule(self.schedule);
+        let mut config = Config::new(self.advertise)
+            .schedule(self.schedule)
+            .batch(self.batch)
+            .retention_days(self.log.options().retention_days());
         for protocol in self.also_listen {
             config = config.also_listen(protocol);
         }

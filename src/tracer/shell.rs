@@ -13,7 +13,7 @@ use super::subscribers::Subscribers;
 use super::witness::{Witness, witnessed};
 use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health, Schedule};
-use crate::log::{EncounterLog, LogError, NotAppended};
+use crate::log::{EncounterLog, NotAppended};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
 use crate::sighting::{ScanGap, Sighting};
@@ -26,14 +26,8 @@ const FRAMES_WAITING_MAX: usize = 4_096;
 /// Frames taken between two looks at everything else.
 const FRAMES_AT_ONCE: usize = 256;
 
-/// Sightings held while the log fails. Chosen: some hours of a busy room, about a megabyte.
-const UNSTORED_MAX: usize = 16_384;
-
 /// Gaps held while the log fails. Chosen: each lasts seconds at least.
 const GAPS_MAX: usize = 1_024;
-
-/// How long a failed write waits for its next try.
-const STORE_RETRY: Duration = Duration::from_secs(30);
 
 /// What a handle asks of the task.
 pub(super) enum Command {
@@ -47,7 +41,7 @@ pub(super) enum Command {
 }
 
 pub(super) struct Shell {
-    engine: Engine,
+    pub(super) engine: Engine,
     filter: Filter,
     radio: Radio,
     scanning: bool,
@@ -55,14 +49,14 @@ pub(super) struct Shell {
     frames: RadioEvents,
     witness: Option<Witness>,
     reads: Option<Reads>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// Absent only while a blocking task has it, or after that task has died with it.
-    log: Option<EncounterLog>,
-    unstored: VecDeque<Sighting>,
-    gaps: Vec<ScanGap>,
-    keys_unsaved: bool,
-    purge_due: Option<UtcDay>,
-    retry_at: Option<Duration>,
+    pub(super) log: Option<EncounterLog>,
+    pub(super) unstored: VecDeque<Sighting>,
+    pub(super) gaps: Vec<ScanGap>,
+    pub(super) keys_unsaved: bool,
+    pub(super) purge_due: Option<UtcDay>,
+    pub(super) retry_at: Option<Duration>,
     still_advertising: Option<RadioError>,
     subscribers: Subscribers,
     health: watch::Sender<Health>,
@@ -123,7 +117,13 @@ impl Shell {
         if let Err(why) = &self.radio.advertiser {
             self.engine.advertise_unsupported(now, why);
         }
+        let last = self.log.as_ref().and_then(EncounterLog::last_clock);
+        let reading = self.clock.reading();
+        if let Some(last) = last {
+            self.engine.resume_clock(last, reading);
+        }
         self.engine.start(now);
+        self.engine.clock_reading(now, reading);
         loop {
             self.carry_out().await;
             self.health.send_replace(self.engine.health());
@@ -285,6 +285,9 @@ impl Shell {
                     self.store().await;
                 }
                 Action::Tell(event) => {
+                    if matches!(event, Event::ClockJumped { .. }) {
+                        self.read_clock();
+                    }
                     self.subscribers.tell(&event, || self.engine.health());
                 }
                 Action::ReadIdentifier { request, within } => {
@@ -294,6 +297,11 @@ impl Shell {
                 }
             }
         }
+    }
+
+    pub(super) fn read_clock(&mut self) {
+        let (now, reading) = (self.clock.now(), self.clock.reading());
+        self.engine.clock_reading(now, reading);
     }
 
     async fn advertise(&mut self, frame: &Advertisement, lifetime: Duration) {
@@ -334,93 +342,6 @@ impl Shell {
         }
     }
 
-    /// Does what waits to be done with the log; what fails goes on waiting.
-    async fn store(&mut self) {
-        self.retry_at = None;
-        let result = self.store_once().await;
-        let now = self.clock.now();
-        if result.is_err() {
-            self.retry_at = Some(now.monotonic.saturating_add(STORE_RETRY));
-            let surplus = self.unstored.len().saturating_sub(UNSTORED_MAX);
-            self.unstored.drain(..surplus);
-            self.engine.count_lost_sightings(surplus as u64);
-        }
-        self.engine
-            .log_result(now, result.map_err(|e| e.to_string()));
-    }
-
-    /// Tries everything, though one of it fails, and gives the first failure.
-    async fn store_once(&mut self) -> Result<(), LogError> {
-        let keys = match self.keys_unsaved {
-            true => self.save_keys().await,
-            false => Ok(()),
-        };
-        let sightings = self.append().await;
-        let gaps = self.append_gaps().await;
-        let purged = match self.purge_due {
-            Some(today) => self.with_log(move |log| log.purge(today).map(drop)).await,
-            None => Ok(()),
-        };
-        if purged.is_ok() {
-            self.purge_due = None;
-        }
-        keys.and(sightings).and(gaps).and(purged)
-    }
-
-    async fn save_keys(&mut self) -> Result<(), LogError> {
-        let own_keys = self.engine.own_keys();
-        let keys: Vec<_> = own_keys.iter().map(|key| key.to_stored()).collect();
-        self.with_log(move |log| log.save_stored_keys(&keys))
-            .await?;
-        self.keys_unsaved = false;
-        Ok(())
-    }
-
-    async fn append(&mut self) -> Result<(), LogError> {
-        if self.unstored.is_empty() {
-            return Ok(());
-        }
-        let batch: Vec<Sighting> = self.unstored.drain(..).collect();
-        let given = batch.len() as u64;
-        let work = move |log: &mut EncounterLog| Ok(log.append(&batch).err());
-        match self.with_log(work).await {
-            Ok(None) => Ok(()),
-            Ok(Some(NotAppended { sightings, source })) => {
-                self.unstored.extend(sightings);
-                Err(source)
-            }
-            Err(died) => {
-                // A writer that dies takes what it was given with it.
-                self.engine.count_lost_sightings(given);
-                Err(died)
-            }
-        }
-    }
-
-    async fn append_gaps(&mut self) -> Result<(), LogError> {
-        if !self.gaps.is_empty() {
-            let gaps = self.gaps.clone();
-            self.with_log(move |log| log.append_gaps(&gaps)).await?;
-            self.gaps.clear();
-        }
-        Ok(())
-    }
-
-    /// Runs `work` on the log where it may block.
-    async fn with_log<T: Send + 'static>(
-        &mut self,
-        work: impl FnOnce(&mut EncounterLog) -> Result<T, LogError> + Send + 'static,
-    ) -> Result<T, LogError> {
-        let mut log = self.log.take().ok_or(LogError::WriterDied)?;
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work(&mut log);
-            (log, result)
-        });
-        let (log, result) = task.await.map_err(|_| LogError::WriterDied)?;
-        self.log = Some(log);
-        result
-    }
-
     /// At the end, what could not be done before is tried once more, and then told.
     async fn end(mut self) -> Result<Health, TracerError> {
         if let Some(witness) = self.witness.take() {
@@ -430,10 +351,15 @@ impl Shell {
             reads.stop().await;
         }
         let stored = self.store_once().await;
+        let closed = self.close().await;
         let health = self.engine.health();
         self.health.send_replace(health.clone());
         if let Err(source) = stored {
             let sightings = self.unstored.len();
+            return Err(TracerError::NotStored { sightings, source });
+        }
+        if let Err(NotAppended { sightings, source }) = closed {
+            let sightings = sightings.len();
             return Err(TracerError::NotStored { sightings, source });
         }
         match self.still_advertising {

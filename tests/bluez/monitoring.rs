@@ -8,7 +8,7 @@ use truyvet::radio::{AdapterState, Advertiser, Caveat, RadioEvent, ScanMode, Sca
 use super::{Ears, SLOT, gaen_frame, on, with_bluez};
 
 impl Ears {
-    async fn mode(&mut self) -> ScanMode {
+    pub(super) async fn mode(&mut self) -> ScanMode {
         loop {
             if let RadioEvent::ScanMode(mode) = self.events.next().await.unwrap() {
                 return mode;

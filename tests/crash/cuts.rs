@@ -28,6 +28,21 @@ pub(crate) struct Cut {
     pub(crate) number: u64,
 }
 
+impl Cut {
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut parts = text.rsplitn(3, ':');
+        let mut number = || parts.next().and_then(|part| part.parse().ok());
+        let (Some(number), Some(operations)) = (number(), number()) else {
+            panic!("{AT_VARIABLE} is not name:operations:number: {text}");
+        };
+        Self {
+            name: parts.next().unwrap_or_default().to_owned(),
+            operations: usize::try_from(operations).unwrap(),
+            number,
+        }
+    }
+}
+
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.name, self.operations, self.number)
@@ -73,13 +88,13 @@ pub(crate) fn budget(percent: usize) -> usize {
     (all * percent).div_ceil(100)
 }
 
-/// Makes at least `cuts` cuts and gives what remains of the disk to `check`. Gives the number made.
+/// Makes `cuts` cuts and gives what remains of the disk to `check`. Gives the number made.
 pub(crate) fn walk(
     recording: &Recording,
     cuts: usize,
     mut check: impl FnMut(&Cut, Image) -> Result<(), String>,
 ) -> Result<usize, Failure> {
-    let plan = Plan::new(recording, cuts);
+    let mut plan = Plan::new(recording, cuts);
     let mut platter = Platter::from(&recording.base);
     let (mut made, mut told) = (0, Instant::now());
     for operations in 0..=recording.journal.len() {
@@ -89,7 +104,7 @@ pub(crate) fn walk(
         if operations < recording.from {
             continue;
         }
-        for number in plan.numbers(operations, platter.is_certain()) {
+        for number in plan.numbers(operations, &platter) {
             let cut = Cut {
                 name: recording.name.clone(),
                 operations,
@@ -113,55 +128,70 @@ pub(crate) fn walk(
 
 /// Which outcomes of each cut are looked at.
 enum Plan {
-    /// Of those that can be more than one thing, so many; of the others a quarter.
-    All(u64),
+    /// So many in all, spread evenly; of a point of which a power cut leaves one thing only a quarter.
+    Spread {
+        cuts: usize,
+        weight: usize,
+        spent: usize,
+        made: u64,
+    },
+    /// One.
     Only(Option<Cut>),
 }
+
+const CERTAIN: usize = 1;
+const UNCERTAIN: usize = 4;
 
 impl Plan {
     fn new(recording: &Recording, cuts: usize) -> Self {
         if let Ok(text) = std::env::var(AT_VARIABLE) {
-            let mut parts = text.rsplitn(3, ':');
-            let mut number = || parts.next().and_then(|part| part.parse().ok());
-            let (Some(number), Some(operations)) = (number(), number()) else {
-                panic!("{AT_VARIABLE} is not name:operations:number: {text}");
-            };
-            let name = parts.next().unwrap_or_default().to_owned();
-            let cut = Cut {
-                name,
-                operations: usize::try_from(operations).unwrap(),
-                number,
-            };
+            let cut = Cut::parse(&text);
             return Self::Only(Some(cut).filter(|cut| cut.name == recording.name));
         }
         let mut platter = Platter::from(&recording.base);
-        let (mut certain, mut uncertain) = (0, 0);
+        let mut weight = 0;
         for operations in 0..=recording.journal.len() {
             if operations > 0 {
                 platter.apply(&recording.journal[operations - 1]);
             }
-            match platter.is_certain() {
-                _ if operations < recording.from => {}
-                true => certain += 1,
-                false => uncertain += 1,
+            if operations >= recording.from {
+                weight += Self::weight(&platter);
             }
         }
-        // One of a certain point for every four of an uncertain one.
-        let rounds = (4 * cuts).div_ceil((certain + 4 * uncertain).max(1));
-        Self::All(rounds.max(4) as u64)
+        Self::Spread {
+            cuts,
+            weight,
+            spent: 0,
+            made: 0,
+        }
     }
 
-    fn numbers(&self, operations: usize, certain: bool) -> Vec<u64> {
-        let seed = |round: u64| match round {
-            0 | 1 => round,
-            // Another one for each cut: the same chances in all would be few.
-            _ => (operations as u64) << 20 | round,
-        };
+    fn weight(platter: &Platter) -> usize {
+        match platter.is_certain() {
+            true => CERTAIN,
+            false => UNCERTAIN,
+        }
+    }
+
+    /// The outcomes of the next point: by turns the least, the most, and two of chance.
+    fn numbers(&mut self, operations: usize, platter: &Platter) -> Vec<u64> {
         match self {
-            Self::All(rounds) if certain => {
-                (0..rounds.div_ceil(4)).map(|it| seed(4 * it)).collect()
+            Self::Spread {
+                cuts,
+                weight,
+                spent,
+                made,
+            } => {
+                *spent += Self::weight(platter);
+                let before = *made;
+                *made = (*cuts * *spent / *weight) as u64;
+                let number = |turn: u64| match turn % 4 {
+                    extreme @ (0 | 1) => extreme,
+                    // Another one for each cut: the same chances in all would be few.
+                    _ => (operations as u64) << 24 | turn,
+                };
+                (before..*made).map(number).collect()
             }
-            Self::All(rounds) => (0..*rounds).map(seed).collect(),
             Self::Only(Some(cut)) if cut.operations == operations => vec![cut.number],
             Self::Only(_) => Vec::new(),
         }

@@ -101,8 +101,8 @@ impl<T: Record> Days<T> {
         self.0.keys().last().copied()
     }
 
-    pub(crate) fn has(&self, day: UtcDay) -> bool {
-        self.0.contains_key(&day)
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether that is what may be `read`; of the days before `purging` some may be gone.

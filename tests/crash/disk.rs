@@ -271,6 +271,12 @@ impl Storage for CrashDisk {
         }))
     }
 
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let file = self.shared().platter.named(name);
+        let file = file.ok_or(io::ErrorKind::NotFound)?;
+        self.change(Entry::Sync { file })
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.require(from)?;
         let (from, to) = (from.to_owned(), to.to_owned());

@@ -101,6 +101,13 @@ impl Session {
         self.known_at(usize::MAX)
     }
 
+    /// The number of operations before the first purge.
+    pub(crate) fn before_purge(&self) -> Option<usize> {
+        let mut marks = self.marks.iter();
+        let purging = marks.find(|(_, mark)| matches!(mark, Mark::Purging(_)));
+        purging.map(|(at, _)| *at)
+    }
+
     fn mark(&mut self, mark: Mark) {
         self.marks.push((self.disk.operations(), mark));
     }
@@ -207,10 +214,10 @@ impl Session {
         let of = day(of);
         let mut keys = KeyPrint::all(&self.open()?.own_keys()?);
         let of_day = keys.iter_mut().filter(|key| key.day() == of);
-        of_day.for_each(|key| key.released = true);
+        let count = of_day.map(|key| key.released = true).count();
         self.mark(Mark::SavingKeys(keys));
         let published = self.open()?.release_own_keys(of.end(), of, of)?;
-        assert!(!published.is_empty(), "there is a key of {of}");
+        assert_eq!(published.len(), count, "keys of {of}");
         self.mark(Mark::SavedKeys);
         Ok(())
     }

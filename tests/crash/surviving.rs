@@ -4,6 +4,7 @@ use truyvet::log::{LogError, LogReader};
 
 use crate::cuts::{Cut, Recording, budget, say, walk};
 use crate::disk::CrashDisk;
+use crate::forgetting::has_forgotten;
 use crate::keys::CrashKeys;
 use crate::known::Known;
 use crate::platter::{Image, Outcome};
@@ -20,28 +21,57 @@ pub(crate) struct Left {
     pub(crate) known: Known,
     /// So far, so that none is made twice.
     pub(crate) sightings: u32,
+    /// The disk as it was before something was purged.
+    pub(crate) attic: Option<Image>,
 }
 
-/// Cuts the power at all operations of `steps`, `percent` of all cuts that are to be made.
+/// Plays `steps`, which must go well, and cuts the power at all their operations: `percent` of all cuts that
+/// are to be made.
 pub(crate) fn every_cut(name: &str, percent: usize, steps: &[Step]) {
-    let session = Session::new(CrashDisk::new(&Image::default()), Known::default(), 0);
-    every_cut_of(name, percent, session, steps);
+    let session = played(name, steps);
+    let made = cut_everywhere(name, 0, &session, budget(percent));
+    tell(name, session.disk.operations(), made);
 }
 
-/// The same of what `session` does from now on.
-pub(crate) fn every_cut_of(name: &str, percent: usize, mut session: Session, steps: &[Step]) {
-    let from = session.disk.operations();
+/// An app that has done `steps`.
+pub(crate) fn played(name: &str, steps: &[Step]) -> Session {
+    let mut session = Session::new(CrashDisk::new(&Image::default()), Known::default(), 0);
     session.run(steps);
-    assert!(session.errors.is_empty(), "{name}: {:?}", session.errors);
-    session
-        .compare()
-        .unwrap_or_else(|why| panic!("{name}: {why}"));
+    goes_well(name, &session);
     session.run(&[Step::Close]);
-    let made = cut_everywhere(name, from, &session, budget(percent));
+    session
+}
+
+fn goes_well(name: &str, session: &Session) {
+    assert!(session.errors.is_empty(), "{name}: {:?}", session.errors);
+    let compared = session.compare();
+    compared.unwrap_or_else(|why| panic!("{name}: {why}"));
+}
+
+fn tell(name: &str, operations: usize, made: usize) {
     say(&format!(
-        "{name}: {} operations, {made} power cuts, each with another one in the recovery",
-        session.disk.operations() - from
+        "{name}: {operations} operations, {made} power cuts, each with another one in the recovery"
     ));
+}
+
+/// Has the process die at each operation of `steps`, the next one do the steps `then`, and cuts the power at all
+/// operations of that.
+pub(crate) fn every_death(name: &str, percent: usize, steps: &[Step], then: &[Step]) {
+    let operations = played(name, steps).disk.operations();
+    let cuts = budget(percent).div_ceil(operations);
+    let mut made = 0;
+    for death in 0..operations {
+        let name = format!("{name}/{death}");
+        let mut session = Session::new(CrashDisk::new(&Image::default()), Known::default(), 0);
+        session.disk.die_at(death);
+        session.run(steps);
+        assert!(session.disk.is_dead(), "{name}");
+        session.restart();
+        session.run(then);
+        goes_well(&name, &session);
+        made += cut_everywhere(&name, death, &session, cuts);
+    }
+    tell(name, operations, made);
 }
 
 /// Cuts the power at each of the operations of `session` after the first `from`.
@@ -57,6 +87,9 @@ pub(crate) fn cut_everywhere(name: &str, from: usize, session: &Session, cuts: u
             image,
             known: session.known_at(cut.operations),
             sightings: session.sightings(),
+            attic: session
+                .before_purge()
+                .map(|at| session.disk.cut_at(at, Outcome::Most)),
         };
         survives(left, cut)
     });
@@ -67,8 +100,12 @@ pub(crate) fn cut_everywhere(name: &str, from: usize, session: &Session, cuts: u
 pub(crate) fn survives(left: Left, cut: &Cut) -> Result<(), String> {
     let mut random = Random::new(cut.number).fork(cut.operations as u64);
     let mut left = left;
+    let attic = left.attic.take();
     for again in 0..=SECOND_CUTS {
         let session = recovered(left, &mut random)?;
+        if let Some(attic) = &attic {
+            stays_forgotten(&session, attic)?;
+        }
         if again == SECOND_CUTS {
             break;
         }
@@ -78,9 +115,26 @@ pub(crate) fn survives(left: Left, cut: &Cut) -> Result<(), String> {
             image: session.disk.cut_at(operations, outcome),
             known: session.known_at(operations),
             sightings: session.sightings(),
+            attic: None,
         };
     }
     Ok(())
+}
+
+/// That of what was purged nothing can be read with the keys that are left, and the disk as it was, or as it is
+/// with the old segments put back.
+fn stays_forgotten(session: &Session, attic: &Image) -> Result<(), String> {
+    let (known, mut present) = (session.known(), session.disk.cut(Outcome::Most));
+    let past = Image {
+        files: attic.files.clone(),
+        keys: present.keys,
+    };
+    has_forgotten(&past, &known)?;
+    for (name, bytes) in &attic.files {
+        let file = present.files.entry(name.clone());
+        file.or_insert_with(|| bytes.clone());
+    }
+    has_forgotten(&present, &known)
 }
 
 /// The session in which an app goes on after the power cut.
@@ -99,14 +153,52 @@ fn recovered(left: Left, random: &mut Random) -> Result<Session, String> {
         if let Some(error) = session.errors.first() {
             return Err(format!("{step:?} fails: {error}"));
         }
-        session
-            .compare()
-            .map_err(|why| format!("after {step:?}: {why}"))?;
+        if matches!(step, Step::Purge { .. }) {
+            let compared = session.compare();
+            compared.map_err(|why| format!("after {step:?}: {why}"))?;
+        }
     }
     let reader = LogReader::open_on(session.disk.clone(), &session.keys());
     let reader = reader.map_err(|e| format!("it cannot be opened again: {e}"))?;
     session.known().compare(&reader)?;
     Ok(session)
+}
+
+/// Plays stories that `seed` makes up, and cuts each everywhere.
+pub(crate) fn every_cut_of_stories(name: &str, percent: usize, seed: u64, stories: u64) {
+    let cuts = budget(percent).div_ceil(stories as usize);
+    let (mut operations, mut made) = (0, 0);
+    for number in seed..seed + stories {
+        let name = format!("{name}/{number}");
+        let session = played(&name, &story(number));
+        operations += session.disk.operations();
+        made += cut_everywhere(&name, 0, &session, cuts);
+    }
+    tell(name, operations, made);
+}
+
+/// Days go by, with what an app may do in them.
+fn story(seed: u64) -> Vec<Step> {
+    let mut random = Random::new(seed);
+    let (mut steps, mut day) = (vec![Step::Open], 0);
+    for _ in 0..8 + random.below(8) {
+        let count = 1 + random.below(20) as u32;
+        steps.push(match random.below(10) {
+            0..=2 => Step::Append { day, count },
+            3 => Step::AppendOverMidnight { day, count },
+            4 => Step::Gap { day },
+            5 => Step::SaveKeys { day },
+            6 => Step::Release { day },
+            7 => Step::Purge { today: day },
+            8 => Step::Open,
+            _ => {
+                day += [1, 1, 3, 10][random.below(4)];
+                Step::Append { day, count }
+            }
+        });
+    }
+    steps.push(Step::Close);
+    steps
 }
 
 /// What an app does that starts again: it always opens the log and appends to it.

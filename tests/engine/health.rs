@@ -6,14 +6,6 @@ use truyvet::sighting::{GapCause, ScanGap};
 
 use super::*;
 
-fn told(actions: &[Action]) -> Vec<String> {
-    let told = |action: &Action| match action {
-        Action::Tell(Event::Health(health)) => Some(health.to_string()),
-        _ => None,
-    };
-    actions.iter().filter_map(told).collect()
-}
-
 fn gaps(actions: &[Action]) -> Vec<ScanGap> {
     let gap = |action: &Action| match action {
         Action::StoreGap(gap) => Some(*gap),
@@ -142,7 +134,7 @@ fn a_witness_shows_that_an_identifier_is_on_the_air_and_whether_addresses_link()
     assert_eq!(rig.engine.health().counters.frames, 0);
 }
 
-fn stranger_key() -> truyvet::protocol::OwnKey {
+pub(super) fn stranger_key() -> truyvet::protocol::OwnKey {
     let mut other = Engine::new(
         Config::new(Protocol::gaen()),
         Vec::new(),
@@ -159,8 +151,7 @@ fn stranger_key() -> truyvet::protocol::OwnKey {
 #[test]
 fn a_neighbours_growth_is_told_once_each_time() {
     let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
-    let mut frame = Advertisement::new();
-    frame.push_manufacturer_data(0x22B5, &[9; 12]).unwrap();
+    let frame = bluezone_frame(9);
     let mut grown = Vec::new();
     // A frame comes at the very moment of each look, and before it.
     for _ in 0..12 {
@@ -194,4 +185,73 @@ fn an_adapter_that_refuses_to_scan_may_advertise() {
     let actions = rig.actions();
     assert!(actions.iter().any(|it| matches!(it, Action::Scan(true))));
     assert_eq!(frames(&actions).len(), 0);
+}
+
+#[test]
+fn failures_are_told_and_tried_again() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.engine
+        .scan_result(rig.clock.now(), Err("a first reason".to_owned()));
+    let since = rig.engine.health().scanning.since;
+    let again = rig.pass(s(3));
+    assert!(
+        again
+            .iter()
+            .any(|action| matches!(action, Action::Scan(true)))
+    );
+    // Trying is not working, and another reason is the same failure.
+    assert!(!rig.engine.health().is_well());
+    rig.engine
+        .scan_result(rig.clock.now(), Err("a second reason".to_owned()));
+    let health = rig.engine.health();
+    assert!(matches!(&health.scanning.state, State::Failing(why) if why == "a second reason"));
+    assert_eq!(health.scanning.since, since);
+    rig.pass(s(10));
+    rig.engine.scan_result(rig.clock.now(), Ok(()));
+    assert!(rig.engine.health().is_well());
+}
+
+#[test]
+fn an_adapter_that_is_off_is_waited_for() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.engine.adapter(rig.clock.now(), AdapterState::Off);
+    let health = rig.engine.health();
+    assert!(matches!(&health.scanning.state, State::Failing(why) if why.contains("is off")));
+    // Asked after a minute, should it not say so itself.
+    let meanwhile = rig.pass(s(60));
+    assert!(
+        !meanwhile
+            .iter()
+            .any(|action| matches!(action, Action::Scan(_)))
+    );
+    assert!(frames(&meanwhile).is_empty());
+    let fallback = rig.pass(s(5));
+    assert!(
+        fallback
+            .iter()
+            .any(|action| matches!(action, Action::Scan(true)))
+    );
+
+    rig.engine.adapter(rig.clock.now(), AdapterState::Off);
+    rig.actions();
+    rig.engine.adapter(rig.clock.now(), AdapterState::Ready);
+    let at_once = rig.actions();
+    assert!(
+        at_once
+            .iter()
+            .any(|action| matches!(action, Action::Scan(true)))
+    );
+    assert_eq!(frames(&at_once).len(), 1);
+}
+
+#[test]
+fn a_radio_that_cannot_advertise_is_not_asked_to() {
+    let mut rig = Rig::new(Config::new(Protocol::bluezone()));
+    rig.engine
+        .advertise_unsupported(rig.clock.now(), "no antenna");
+    rig.engine.start(rig.clock.now());
+    let actions = rig.pass(s(3_600));
+    assert!(frames(&actions).is_empty());
+    let state = rig.engine.health().advertising.state;
+    assert_eq!(state, State::Unsupported("no antenna".to_owned()));
 }

@@ -198,3 +198,52 @@ impl OnAir {
         Ok(())
     }
 }
+
+#[test]
+fn a_neighbour_does_not_leave_while_nobody_listens() {
+    let config = Config::new(Protocol::bluezone()).schedule(Schedule::bluezone_background());
+    let (mut rig, _) = Rig::started(config);
+    let neighbour = bluezone_frame(9);
+    let mut actions = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..40 {
+            rig.engine.heard(rig.clock.now(), &neighbour, None);
+            actions.extend(rig.pass(s(1)));
+        }
+        actions.extend(rig.pass(s(260)));
+    }
+    let count = |wanted: fn(&Event) -> bool| {
+        let told = |action: &&Action| matches!(action, Action::Tell(event) if wanted(event));
+        actions.iter().filter(told).count()
+    };
+    assert_eq!(
+        count(|event| matches!(event, Event::NeighbourAppeared { .. })),
+        1
+    );
+    assert_eq!(
+        count(|event| matches!(event, Event::NeighbourLeft { .. })),
+        0
+    );
+    // Pauses that the schedule wants are no news.
+    assert_eq!(count(|event| matches!(event, Event::Health(_))), 0);
+}
+
+#[test]
+fn a_schedule_turns_the_radio_on_and_off() {
+    let config = Config::new(Protocol::bluezone()).schedule(Schedule::bluezone_background());
+    let (mut rig, _) = Rig::started(config);
+    let actions = rig.pass(s(600));
+    let count = |wanted: fn(&Action) -> bool| actions.iter().filter(|a| wanted(a)).count();
+    assert_eq!(count(|action| matches!(action, Action::Scan(true))), 2);
+    assert_eq!(count(|action| matches!(action, Action::Scan(false))), 2);
+    assert_eq!(
+        count(|action| matches!(action, Action::StopAdvertising)),
+        20
+    );
+    // A frame every thirty seconds, but the identifier has not changed.
+    assert_eq!(frames(&actions).len(), 20);
+    assert_eq!(
+        count(|action| matches!(action, Action::Tell(Event::Rotated { .. }))),
+        0
+    );
+}

@@ -26,7 +26,7 @@ fn golden_sightings() -> Vec<Sighting> {
     vec![sighting(6, DAY), bluezone]
 }
 
-fn copy_of(name: &str) -> tempfile::TempDir {
+pub(super) fn copy_of(name: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     for entry in fs::read_dir(golden.join(name)).unwrap() {

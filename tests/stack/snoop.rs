@@ -236,7 +236,10 @@ pub(crate) fn assert_each_has_its_own(broadcasts: &[Broadcast]) {
         assert!(broadcast.random, "under the adapter's own address");
         for other in &broadcasts[..index] {
             assert_ne!(other.address, broadcast.address, "an address again");
-            assert_ne!(other.data, broadcast.data, "a payload again");
+            assert_ne!(
+                other.data, broadcast.data,
+                "a payload again: {other:?} and {broadcast:?}"
+            );
         }
     }
 }

@@ -91,6 +91,12 @@ impl Storage for FileStorage {
         Ok(Box::new(options.open(self.path(name))?))
     }
 
+    fn sync(&self, name: &str) -> io::Result<()> {
+        // Some systems want the right to write for it.
+        let file = OpenOptions::new().append(true).open(self.path(name))?;
+        file.sync_data()
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from), self.path(to))
     }

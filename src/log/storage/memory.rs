@@ -74,6 +74,13 @@ impl Storage for MemoryStorage {
         Ok(Box::new(bytes))
     }
 
+    fn sync(&self, name: &str) -> io::Result<()> {
+        match self.files().contains_key(name) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut files = self.files();
         let bytes = files.remove(from).ok_or(io::ErrorKind::NotFound)?;

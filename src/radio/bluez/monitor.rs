@@ -5,7 +5,7 @@
 //! was started with `--experimental`, or has `Experimental = true` in its `main.conf`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbus::Path;
 use dbus_crossroads::{Crossroads, IfaceBuilder, IfaceToken};
@@ -28,7 +28,9 @@ pub(crate) struct Monitor {
     objects: Arc<Mutex<Crossroads>>,
     interface: IfaceToken<Served>,
     registration: Arc<Registration>,
-    /// When BlueZ last refused the monitor, as [`Bus::changes`] counts. It will not take it later.
+    /// What BlueZ has taken, and when, as [`Bus::changes`] counts.
+    taken: Mutex<Option<(u64, Vec<Pattern>)>>,
+    /// When BlueZ last refused the monitor. It will not take it later.
     refused_at: Mutex<Option<u64>>,
 }
 
@@ -56,6 +58,7 @@ impl Monitor {
             objects: bus.serve(objects),
             interface,
             registration: Arc::default(),
+            taken: Mutex::default(),
             refused_at: Mutex::default(),
         }
     }
@@ -93,6 +96,11 @@ impl Monitor {
         if patterns.is_empty() || self.is_refused(bus) {
             return false;
         }
+        let taken = Some((bus.changes(), patterns.clone()));
+        if self.registration.wanted.load(Ordering::Relaxed) && *self.taken() == taken {
+            // Frames may come by it meanwhile.
+            return true;
+        }
         // One that is left from before may have other patterns.
         self.unregister(bus, adapter).await;
         self.objects
@@ -103,7 +111,10 @@ impl Monitor {
         let root = Path::from(ROOT);
         let registered = bus.call::<()>(adapter, MANAGER, "RegisterMonitor", (root,));
         match registered.await.map_err(radio_error) {
-            Ok(()) => true,
+            Ok(()) => {
+                *self.taken() = taken;
+                true
+            }
             // Nobody has refused anything.
             Err(RadioError::NoService(_)) => false,
             // Whatever the reason for a refusal, there is another way to hear more.
@@ -112,6 +123,10 @@ impl Monitor {
                 false
             }
         }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Option<(u64, Vec<Pattern>)>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serving(&self, patterns: Vec<Pattern>) -> Served {
@@ -124,6 +139,7 @@ impl Monitor {
     /// Else BlueZ goes on to scan for the monitor alone.
     pub(crate) async fn unregister(&self, bus: &Bus, adapter: &Path<'static>) {
         self.registration.wanted.store(false, Ordering::Relaxed);
+        *self.taken() = None;
         let root = Path::from(ROOT);
         // It fails if there is none.
         let _ = bus
@@ -131,6 +147,10 @@ impl Monitor {
             .await;
     }
 }
+
+/// At most seven: `bluetoothd` counts the bytes of its command to the kernel, 34 for each, in eight bits
+/// (`cp_len` in src/adv_monitor.c), and 5.82 was seen to crash with sixteen.
+const PATTERNS_MAX: usize = 7;
 
 /// A few that match are enough: while there is a monitor, the scan reports every frame. BlueZ calls us
 /// for each device that matches, so the iPhones of all the world are not among them.
@@ -143,7 +163,7 @@ fn patterns(filter: &Filter) -> Vec<Pattern> {
         let ours = *company != APPLE_COMPANY;
         ours.then(|| (0, MANUFACTURER_DATA, company.to_le_bytes().to_vec()))
     });
-    services.chain(companies).collect()
+    services.chain(companies).take(PATTERNS_MAX).collect()
 }
 
 /// `org.bluez.AdvertisementMonitor1`, as BlueZ's `doc/advertisement-monitor-api.txt` has it. What it

@@ -5,20 +5,19 @@
 //! signals hold everything already.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbus::arg::{Iter, Variant, prop_cast};
 use dbus::nonblock::stdintf::org_freedesktop_dbus::ObjectManager;
 use dbus::{Message, Path};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use uuid::Uuid;
 
 use super::bus::{ADAPTER, Bus, DEVICE, OBJECTS, PROPERTIES, radio_error};
 use crate::radio::{Peer, Pieces, RadioError};
 
-/// Signals that may wait. Chosen: what a thousand devices send in a few seconds, about a megabyte; what
-/// does not fit is counted.
+/// Signals of devices that may wait. Chosen: what a thousand devices send in a few seconds, about a megabyte;
+/// what does not fit is counted.
 const WAITING_MAX: usize = 4_096;
 
 /// What is signalled.
@@ -41,7 +40,57 @@ pub(crate) struct Signals {
     bus: Bus,
     gone: watch::Receiver<bool>,
     waiting: mpsc::Receiver<Signal>,
-    lost: Arc<AtomicU64>,
+    urgent: Arc<Urgent>,
+}
+
+/// What is taken before anything else, and never lost.
+#[derive(Default)]
+struct Urgent {
+    news: Mutex<UrgentNews>,
+    came: Notify,
+}
+
+/// No more than what was signalled last counts, however much comes.
+#[derive(Debug, Default)]
+struct UrgentNews {
+    lost: u64,
+    /// The adapter has been switched off, and all that it did has ended.
+    off: bool,
+    /// The adapter has been switched on, after that.
+    on: bool,
+}
+
+impl UrgentNews {
+    fn take(&mut self) -> Option<Signal> {
+        if std::mem::take(&mut self.off) {
+            Some(Signal::Powered(false))
+        } else if std::mem::take(&mut self.on) {
+            Some(Signal::Powered(true))
+        } else {
+            match std::mem::take(&mut self.lost) {
+                0 => None,
+                lost => Some(Signal::Lost(lost)),
+            }
+        }
+    }
+}
+
+impl Urgent {
+    fn news(&self) -> MutexGuard<'_, UrgentNews> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn powered(&self, on: bool) {
+        let mut news = self.news();
+        news.off |= !on;
+        news.on = on;
+        self.came.notify_one();
+    }
+
+    fn lost_one(&self) {
+        self.news().lost += 1;
+        self.came.notify_one();
+    }
 }
 
 impl Signals {
@@ -53,7 +102,7 @@ impl Signals {
             gone: bus.presence(),
             bus,
             waiting,
-            lost: Arc::default(),
+            urgent: Arc::default(),
         };
         let within = format!("path_namespace='{adapter}'");
         let receiver = signals.receiver(&sender, changed);
@@ -72,14 +121,16 @@ impl Signals {
 
     /// The next signal; `None` once the bus has gone. A call that is given up loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Signal> {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            return Some(Signal::Lost(lost));
-        }
-        tokio::select! {
-            biased;
-            signal = self.waiting.recv() => signal,
-            _ = self.gone.changed() => None,
+        loop {
+            if let Some(signal) = self.urgent.news().take() {
+                return Some(signal);
+            }
+            tokio::select! {
+                biased;
+                () = self.urgent.came.notified() => {}
+                signal = self.waiting.recv() => return signal,
+                _ = self.gone.changed() => return None,
+            }
         }
     }
 
@@ -89,12 +140,18 @@ impl Signals {
         sender: &mpsc::Sender<Signal>,
         read: fn(&Message) -> Option<Signal>,
     ) -> impl Fn(&Message) + Send + 'static {
-        let (sender, lost) = (sender.clone(), Arc::clone(&self.lost));
+        let (sender, urgent) = (sender.clone(), Arc::clone(&self.urgent));
         move |message| {
-            if let Some(signal) = read(message)
-                && sender.try_send(signal).is_err()
-            {
-                lost.fetch_add(1, Ordering::Relaxed);
+            let lost = match read(message) {
+                Some(Signal::Powered(on)) => {
+                    urgent.powered(on);
+                    false
+                }
+                Some(signal) => sender.try_send(signal).is_err(),
+                None => false,
+            };
+            if lost {
+                urgent.lost_one();
             }
         }
     }
@@ -191,6 +248,28 @@ fn uuids(listed: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Uuid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn switching_off_is_told_however_often_it_is_switched() {
+        let told = |switched: &[bool]| {
+            let urgent = Urgent::default();
+            switched.iter().for_each(|on| urgent.powered(*on));
+            urgent.lost_one();
+            let mut news = urgent.news();
+            std::iter::from_fn(|| news.take())
+                .map(|signal| match signal {
+                    Signal::Powered(on) => u64::from(on),
+                    Signal::Lost(count) => 10 * count,
+                    other => panic!("{other:?}"),
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), [10]);
+        assert_eq!(told(&[true]), [1, 10]);
+        assert_eq!(told(&[false, true]), [0, 1, 10]);
+        assert_eq!(told(&[true, false]), [0, 10]);
+        assert_eq!(told(&[false, true, false, true, false, true]), [0, 1, 10]);
+    }
 
     #[test]
     fn peers_by_their_objects() {

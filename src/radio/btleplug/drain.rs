@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use ::btleplug::api::Central as _;
 use ::btleplug::platform::Adapter;
-use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::absence;
-use super::calls::begin;
+use super::calls::{Begun, begin};
+use super::orders::{Events, News, Order};
 use super::os::{Power, Presence};
+use super::overhearing::Overhearing;
 use super::pause::Pause;
+use super::{absence, is_absent};
 use crate::radio::join::{Join, Joined};
-use crate::radio::{AdapterState, Filter, Peer, Pieces, RadioError, RadioSink, ScanMode};
+use crate::radio::{AdapterState, Peer, Pieces, RadioError, RadioSink, ScanMode};
 
 /// How soon a scan that the system refuses to take up again is asked for anew. A `bluetoothd` that has
 /// crashed leaves the controller scanning, and its successor refuses until that has ended, in up to
@@ -36,51 +38,14 @@ const RESTART_AT_LATEST: Duration = Duration::from_secs(10);
 /// How long a scanner that has been dropped may take to end its scan.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// What the system tells.
-pub(super) enum News {
-    /// All that there is to say of a device.
-    Device(Peer, Pieces),
-    /// Something has changed about a device.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "only BlueZ's advertisements come in pieces")
-    )]
-    Changed(Peer, Pieces),
-    /// The system has forgotten a device.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "only BlueZ tells what it forgets")
-    )]
-    Forgotten(Peer),
-    /// The adapter has been switched on or off.
-    Powered(bool),
-    /// So much was told too fast to be taken.
-    Lost(u64),
-}
-
-/// What the scanner tells its task, with where to answer.
-pub(super) enum Order {
-    /// Scan. The answer tells how that began.
-    Listen(Filter, RadioSink, oneshot::Sender<Result<(), RadioError>>),
-    /// Scan no more.
-    Ignore(oneshot::Sender<()>),
-    /// Scan no more for a moment.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "elsewhere nobody needs it")
-    )]
-    Pause(Pause),
-}
-
-pub(super) type Events = Pin<Box<dyn Stream<Item = News> + Send>>;
 type Errand = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// An errand's result.
 enum Done {
     /// What the system knew before the scan.
     Knows(Vec<(Peer, Vec<Uuid>)>),
-    /// How the scan is heard from now on, if there is one, and how long it took to begin it.
-    Resumed(Result<Option<ScanMode>, RadioError>, Duration),
+    /// How a scan was begun, if there is to be one, and how long that took.
+    Resumed(Begun, Duration),
     /// It is time to begin the scan of this number anew, to hear everybody again.
     RestartDue(u64),
 }
@@ -111,6 +76,7 @@ pub(super) struct Drain {
     resuming: Resuming,
     /// Tries to scan since one succeeded.
     refusals: u32,
+    overhearing: Overhearing,
     /// A pause that waits until the scan has been resumed.
     pause: Option<Pause>,
     /// What the last sink was told.
@@ -131,6 +97,7 @@ impl Drain {
             errands: FuturesUnordered::new(),
             resuming: Resuming::No,
             refusals: 0,
+            overhearing: Overhearing::default(),
             pause: None,
             mode: None,
             scan_number: 0,
@@ -180,6 +147,7 @@ impl Drain {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Listen(filter, sink, answer) => {
+                self.overhearing.scan_ended();
                 self.drop_errands();
                 self.join = Some(Join::new(filter));
                 let power = self.power.clone();
@@ -192,6 +160,7 @@ impl Drain {
                 self.resume();
             }
             Order::Ignore(done) => {
+                self.overhearing.scan_ended();
                 self.join = None;
                 if self.drop_errands() {
                     self.resume();
@@ -213,6 +182,9 @@ impl Drain {
     }
 
     fn report(&mut self, state: AdapterState) {
+        if is_absent(state) {
+            self.overhearing.adapter_gone();
+        }
         if std::mem::replace(&mut self.state, state) != state
             && let Some(sink) = &self.sink
         {
@@ -235,7 +207,9 @@ impl Drain {
             News::Powered(_) => return,
         };
         if let Some(Joined { frame, rssi }) = joined {
+            let proves = join.filter().proves_patterns(&frame);
             sink.heard_from(peer, frame, rssi);
+            self.overhearing.frame(proves, Instant::now());
         }
     }
 
@@ -296,45 +270,73 @@ impl Drain {
         self.errands.push(Box::pin(async move {
             before.await;
             let begun = Instant::now();
-            let result = begin(&adapter, &power, filter).await;
-            Done::Resumed(result, begun.elapsed())
+            let how = begin(&adapter, &power, filter).await;
+            Done::Resumed(how, begun.elapsed())
         }));
     }
 
-    fn resumed(&mut self, resumed: Result<Option<ScanMode>, RadioError>, took: Duration) {
+    fn resumed(&mut self, Begun { mode, result }: Begun, took: Duration) {
         if std::mem::replace(&mut self.resuming, Resuming::No) == Resuming::YesAndAgain {
             return self.resume();
         }
-        let state = match &resumed {
-            Ok(mode) => {
-                self.heard_by(*mode, took);
-                Some(AdapterState::Ready)
-            }
+        let state = match &result {
+            Ok(()) => Some(AdapterState::Ready),
             // To be switched on, and to be plugged in, are events that lead here again.
             Err(error) => absence(error),
         };
-        if let Some(state) = state {
-            self.refusals = 0;
-            self.report(state);
-        } else if self.answer.is_none() || self.state != AdapterState::Ready {
-            self.refused();
-        } else {
-            // Nothing has changed that would make another try succeed: that is for whoever asked.
-            self.join = None;
+        match state {
+            Some(state) => self.settled(state, mode, took),
+            None => self.refused(mode),
         }
         if let Some(answer) = self.answer.take() {
             // Whoever asked may have given up waiting.
-            let _ = answer.send(resumed.map(drop));
+            let _ = answer.send(match self.overhearing.overhears() {
+                true => Ok(()),
+                false => result,
+            });
         }
         if let Some(pause) = self.pause.take() {
             self.pause(pause);
         }
     }
 
-    /// Tries again, after whoever waits for a pause: nobody scans now.
-    fn refused(&mut self) {
+    /// The scan has begun if there is to be one, or the adapter is not there for it.
+    fn settled(&mut self, state: AdapterState, mode: Option<ScanMode>, took: Duration) {
+        self.refusals = 0;
+        match mode {
+            Some(mode) if state == AdapterState::Ready => {
+                self.heard_by(mode, took);
+                if self.overhearing.scan_begun()
+                    && let Some(sink) = &self.sink
+                {
+                    // What kept it from scanning may have kept it from advertising.
+                    sink.adapter(state);
+                }
+                self.report(state);
+            }
+            _ => {
+                self.overhearing.scan_ended();
+                self.report(state);
+            }
+        }
+    }
+
+    /// The scan is refused: tries again, after whoever waits for a pause, as nobody scans now.
+    fn refused(&mut self, mode: Option<ScanMode>) {
+        let monitored = cfg!(target_os = "linux") && mode == Some(ScanMode::EveryFrame);
+        self.overhearing.refused(monitored, Instant::now());
+        let overhears = self.overhearing.overhears();
+        if self.answer.is_some() && self.state == AdapterState::Ready && !overhears {
+            // Nothing has changed that would make another try succeed: that is for whoever asked.
+            self.join = None;
+            return;
+        }
         self.refusals += 1;
-        if self.refusals >= REFUSALS_UNTOLD {
+        if overhears {
+            // Of each neighbour the first, and then what differs (`RSSI_THRESHOLD` in BlueZ's src/device.c).
+            self.tell_mode(ScanMode::System);
+            self.report(AdapterState::Ready);
+        } else if self.refusals >= REFUSALS_UNTOLD {
             self.report(AdapterState::Refused);
         }
         if self.pause.is_none() {
@@ -343,13 +345,8 @@ impl Drain {
     }
 
     /// Tells how the scan is heard, and sees to it that it is.
-    fn heard_by(&mut self, mode: Option<ScanMode>, took: Duration) {
-        let (Some(mode), Some(sink)) = (mode, &self.sink) else {
-            return;
-        };
-        if self.mode.replace(mode) != Some(mode) {
-            sink.scan_mode(mode);
-        }
+    fn heard_by(&mut self, mode: ScanMode, took: Duration) {
+        self.tell_mode(mode);
         if let ScanMode::Restarted { every } = mode {
             // In a crowd, of which BlueZ forgets everybody each time, it takes longer.
             let seldom = took.saturating_mul(HEARING_PER_DEAFNESS);
@@ -360,6 +357,14 @@ impl Drain {
                 tokio::time::sleep(every).await;
                 Done::RestartDue(number)
             }));
+        }
+    }
+
+    fn tell_mode(&mut self, mode: ScanMode) {
+        if self.mode.replace(mode) != Some(mode)
+            && let Some(sink) = &self.sink
+        {
+            sink.scan_mode(mode);
         }
     }
 
@@ -378,7 +383,7 @@ impl Drain {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Resumed(resumed, took) => self.resumed(resumed, took),
+            Done::Resumed(begun, took) => self.resumed(begun, took),
             Done::RestartDue(number) => self.restart(number),
             Done::Knows(devices) => {
                 for (peer, services) in devices {

@@ -10,7 +10,7 @@ use dbus::Path;
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::drain::{Events, News};
+use super::orders::{Events, News};
 use super::radio_error;
 pub(super) use crate::radio::bluez::Presence;
 use crate::radio::bluez::{self, Bus, Monitor, Signal, Signals};

@@ -9,7 +9,7 @@ use ::btleplug::platform::{Adapter, Manager, PeripheralId};
 use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
-use super::drain::{Events, News};
+use super::orders::{Events, News};
 use super::radio_error;
 use crate::advertisement::uuid_to_u16;
 use crate::radio::{Filter, Peer, Pieces, RadioError, ScanMode, SystemOptions};

@@ -34,7 +34,7 @@ mod asked {
 
     use tokio::sync::{mpsc, oneshot};
 
-    use super::super::drain::Order;
+    use super::super::orders::Order;
     use super::Pause;
 
     /// Asks a scanner's task for pauses.

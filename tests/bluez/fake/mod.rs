@@ -65,6 +65,8 @@ struct Device {
     adapter: Path<'static>,
     rssi_dbm: i16,
     broadcast: Broadcast,
+    /// Nobody scans, but it matches a monitor.
+    by_monitor: bool,
 }
 
 #[derive(Default)]
@@ -90,6 +92,8 @@ struct World {
     strict: bool,
     /// The patterns of each client's monitor; `None` without `--experimental`.
     monitors: Option<HashMap<String, Vec<Pattern>>>,
+    /// Whether patterns of service data are looked for behind the UUID alone.
+    behind_uuid: bool,
     /// When a frame was last told of.
     told: Option<Instant>,
     /// Monitors asked for, taken or not.
@@ -127,6 +131,24 @@ impl World {
     fn scans(&self, adapter: usize) -> bool {
         let monitors = self.monitors.iter().flatten();
         !self.adapters[adapter].discovering.is_empty() || monitors.count() > 0
+    }
+
+    /// Whether `broadcast` has what a monitor is for.
+    fn matches(&self, broadcast: &Broadcast) -> bool {
+        let patterns = self.monitors.iter().flat_map(HashMap::values).flatten();
+        let service = |short: [u8; 2]| {
+            let uuid = format!("0000{:04x}{BASE_UUID_TAIL}", u16::from_le_bytes(short));
+            !self.behind_uuid && broadcast.service_data.contains_key(&uuid)
+        };
+        let company = |id: [u8; 2]| {
+            let id = u16::from_le_bytes(id);
+            broadcast.manufacturer_data.contains_key(&id)
+        };
+        let mut patterns = patterns.map(|(_, kind, bytes)| (kind, bytes[..].try_into().unwrap()));
+        patterns.any(|(kind, bytes)| match kind {
+            0x16 => service(bytes),
+            _ => company(bytes),
+        })
     }
 
     fn on(&self, adapter: usize) -> usize {
@@ -234,6 +256,11 @@ impl Fake {
     /// It offers monitors, and heeds intervals, as with `--experimental`.
     pub(crate) fn be_experimental(&self) {
         self.world.lock().unwrap().monitors = Some(HashMap::new());
+    }
+
+    /// It looks for patterns of service data behind the UUID alone, as 5.82.
+    pub(crate) fn look_behind_uuids(&self) {
+        self.world.lock().unwrap().behind_uuid = true;
     }
 
     /// The patterns of all monitors.
@@ -392,11 +419,13 @@ impl Air {
             for broadcast in &world.broadcasts {
                 let from = &world.adapters[broadcast.adapter];
                 let other = broadcast.adapter != index;
-                if other && from.powered && !adapter.discovering.is_empty() {
+                let by_monitor = adapter.discovering.is_empty();
+                if other && from.powered && (!by_monitor || world.matches(broadcast)) {
                     audible.push(Device {
                         adapter: path(index),
                         rssi_dbm: world.rssi_dbm,
                         broadcast: broadcast.clone(),
+                        by_monitor,
                     });
                 }
             }
@@ -404,7 +433,8 @@ impl Air {
         audible
     }
 
-    /// The first frame of an address adds an object; each later one is a signal of what has changed.
+    /// The first frame of an address adds an object; each later one is a signal of what has changed, which
+    /// nothing has for a monitor.
     fn hear(&mut self, device: Device) {
         self.world.lock().unwrap().told = Some(Instant::now());
         let name = device.broadcast.address.replace(':', "_");
@@ -412,6 +442,9 @@ impl Air {
         if self.known.insert(object.clone()) {
             let mut objects = self.objects.lock().unwrap();
             objects.insert(object, &[self.device_interface], device);
+            return;
+        }
+        if device.by_monitor {
             return;
         }
         let (broadcast, mut changed) = (device.broadcast, PropMap::new());

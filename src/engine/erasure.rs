@@ -1,0 +1,221 @@
+//! Forgetting what is older than the retention: when, when not yet, and whether it is beyond reach.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Action, Engine, State};
+use crate::log::{KeyError, KeysRenewed};
+use crate::time::{Moment, Timestamp, UtcDay};
+
+/// Nothing is deleted for so long where the wall clock may be somebody's false time: what is deleted does not
+/// come back with the true one. Chosen: a day, in which a wrong clock is noticed and set right.
+pub(super) const DELETION_HELD: Duration = Duration::from_secs(86_400);
+
+/// Keys that could not be made anew are tried again so often. Chosen: a device that was locked at midnight is
+/// unlocked in the morning, and each try asks the system's keystore, which may cost power.
+const ERASURE_RETRY: Duration = Duration::from_secs(3_600);
+
+/// Nothing is erased for a while, as nobody can tell whether the wall clock is right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeletionHeld {
+    /// What was seen of the clock.
+    pub cause: HoldCause,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, if the tracer runs all the time and the clock goes on as it does.
+    pub until: Timestamp,
+}
+
+/// Why nothing is erased for a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HoldCause {
+    /// The wall clock has gone ahead of the time that has passed.
+    ClockAhead {
+        /// By so many milliseconds.
+        by_ms: i64,
+    },
+    /// The log was last written more than a day ago, before the machine was started anew: it was off, or the
+    /// wall clock was set.
+    LongAgo {
+        /// When, by the wall clock of then.
+        last: Timestamp,
+    },
+    /// It was held already when the tracer ended, and has not run for a day since.
+    NotOver,
+}
+
+/// A hold, and when it ends on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    held: DeletionHeld,
+    until: Duration,
+}
+
+/// What is due to be forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Erasure {
+    today: Option<UtcDay>,
+    due: bool,
+    hold: Option<Hold>,
+    /// What was held before a jump of which nobody knows yet whether the machine slept.
+    before_jump: Option<Option<Hold>>,
+    /// When keys that could not be made anew are tried again.
+    retry: Option<Duration>,
+}
+
+impl Erasure {
+    /// When something is to be done.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        match self.hold {
+            Some(hold) => Some(hold.until),
+            None => self.retry,
+        }
+    }
+}
+
+impl Engine {
+    /// Forgets what is older than the retention when a day begins, unless that is held.
+    pub(super) fn forget(&mut self, now: Moment) {
+        let today = now.wall.utc_day();
+        if self.erasure.today.replace(today) != Some(today) {
+            self.erasure.due = true;
+        }
+        if self
+            .erasure
+            .hold
+            .is_some_and(|hold| hold.until <= now.monotonic)
+        {
+            self.set_hold(None, now);
+            self.tell_health(now);
+        }
+        if self.erasure.hold.is_some() {
+            return;
+        }
+        let retried = self.erasure.retry.is_some_and(|at| at <= now.monotonic);
+        if std::mem::take(&mut self.erasure.due) || retried {
+            self.erasure.retry = None;
+            self.forget_before(today.saturating_sub(self.config.retention_days));
+            self.actions.push_back(Action::Purge(today));
+        }
+    }
+
+    /// Erases nothing for a day.
+    pub(super) fn hold_deletion(&mut self, now: Moment, cause: HoldCause) {
+        let held = DeletionHeld {
+            cause,
+            since: now.wall,
+            until: now.wall.saturating_add(DELETION_HELD),
+        };
+        let until = now.monotonic.saturating_add(DELETION_HELD);
+        self.set_hold(Some(Hold { held, until }), now);
+    }
+
+    /// Erases nothing for a day, unless it turns out that the machine slept.
+    pub(super) fn hold_unless_it_slept(&mut self, now: Moment, cause: HoldCause) {
+        let before = self.erasure.hold;
+        self.erasure.before_jump.get_or_insert(before);
+        self.hold_deletion(now, cause);
+    }
+
+    /// The jump before `now` is explained by a sleep, or it is not.
+    pub(super) fn jump_explained(&mut self, now: Moment, slept: bool) {
+        if let Some(before) = self.erasure.before_jump.take()
+            && slept
+        {
+            self.set_hold(before, now);
+            self.tell_health(now);
+        }
+    }
+
+    /// The wall clock says something else than it would have: what is held is held as long as before.
+    pub(super) fn hold_goes_on(&mut self, now: Moment) {
+        self.set_hold(self.erasure.hold, now);
+    }
+
+    fn set_hold(&mut self, hold: Option<Hold>, now: Moment) {
+        self.erasure.hold = hold;
+        self.health.deletion_held = hold.map(|Hold { held, until }| DeletionHeld {
+            until: now.wall.saturating_add(until.saturating_sub(now.monotonic)),
+            ..held
+        });
+    }
+
+    /// Whether nothing was being erased when the tracer ended on `last`: own keys are there that should have
+    /// been forgotten by then. That the last two days have theirs shows that the hold has had its time.
+    pub(super) fn was_held(&self, last: UtcDay, today: UtcDay) -> bool {
+        let oldest = last.min(today).saturating_sub(self.config.retention_days);
+        let has = |day| self.own_keys.iter().any(|key| key.day() == day);
+        self.own_keys.iter().any(|key| key.day() < oldest)
+            && !(has(today.saturating_sub(1)) && has(today.saturating_sub(2)))
+    }
+
+    /// How [`Action::Purge`] went with the keys that open what is too old. Where they could not be made anew
+    /// because the device is locked, say, the purge is asked for again, each hour and when a day begins.
+    pub fn erasure_result(&mut self, now: Moment, keys: &KeysRenewed) {
+        let failing = matches!(self.health.erasure.state, State::Failing(_));
+        let state = match keys {
+            // Whatever was put off before is still to be done.
+            KeysRenewed::NotDue if failing => self.health.erasure.state.clone(),
+            KeysRenewed::Renewed | KeysRenewed::NotDue => State::Working,
+            KeysRenewed::Deferred(why @ KeyError::CannotReplace) => {
+                State::Unsupported(why.to_string())
+            }
+            KeysRenewed::Deferred(why) => State::Failing(why.to_string()),
+        };
+        let failing = matches!(state, State::Failing(_));
+        self.erasure.retry = failing.then(|| now.monotonic.saturating_add(ERASURE_RETRY));
+        if self.health.erasure.set(state, now.wall) {
+            self.tell_health(now);
+        }
+    }
+}
+
+impl fmt::Display for DeletionHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing is erased until {}, as ", self.until)?;
+        match self.cause {
+            HoldCause::ClockAhead { by_ms } => {
+                let by = span(by_ms.unsigned_abs());
+                write!(f, "the clock went ahead by {by}")?;
+            }
+            HoldCause::LongAgo { last } => {
+                write!(f, "the log was last written at {last} by this clock")?;
+            }
+            HoldCause::NotOver => f.write_str("the clock was doubtful before this start")?,
+        }
+        f.write_str(": set it right if it is wrong")
+    }
+}
+
+/// In the largest unit of which there are two.
+fn span(ms: u64) -> String {
+    let units = [
+        (86_400_000, "days"),
+        (3_600_000, "hours"),
+        (60_000, "minutes"),
+    ];
+    let unit = units.into_iter().find(|(length, _)| ms >= 2 * length);
+    let (length, name) = unit.unwrap_or((1_000, "seconds"));
+    format!("{} {name}", ms / length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_told_in_units_that_fit() {
+        for (ms, text) in [
+            (0, "0 seconds"),
+            (119_999, "119 seconds"),
+            (120_000, "2 minutes"),
+            (7_200_000, "2 hours"),
+            (172_799_999, "47 hours"),
+            (40 * 86_400_000, "40 days"),
+        ] {
+            assert_eq!(span(ms), text);
+        }
+    }
+}
