@@ -45,7 +45,9 @@ fn main() -> Result<(), Failure> {
 type Seeds = BTreeMap<String, Vec<u8>>;
 
 fn vectors(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/vectors")
+        .join(name)
 }
 
 // -- chunks, as docs/log-format.md has them --
@@ -54,9 +56,23 @@ fn vectors(name: &str) -> PathBuf {
 fn packed() -> Vec<u8> {
     let mut body = vec![0, 3, 0b0111_1001];
     body.extend([9; 16]);
-    body.extend([1, 2, 3, 4, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0x98, 0xD3, 0x03, 100]);
+    body.extend([
+        1, 2, 3, 4, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0x98, 0xD3, 0x03, 100,
+    ]);
     body.extend([0xB0, 0xBA, 0xC4]);
-    body.extend([0b0000_1000, 0, 0xC8, 0x01, 0x98, 0xD3, 0x03, 100, 0xB0, 0xBA, 0xC4]);
+    body.extend([
+        0b0000_1000,
+        0,
+        0xC8,
+        0x01,
+        0x98,
+        0xD3,
+        0x03,
+        100,
+        0xB0,
+        0xBA,
+        0xC4,
+    ]);
     body.extend([0b0000_0011]);
     body.extend([8; 12]);
     body.extend([2, 0, 1]);
@@ -65,12 +81,18 @@ fn packed() -> Vec<u8> {
 
 /// The first of them again, 0 identifiers ago and 1.
 fn packed_again() -> Vec<u8> {
-    vec![0, 2, 0, 0, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0, 1, 4, 1, 1, 3, 1]
+    vec![
+        0, 2, 0, 0, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0, 1, 4, 1, 1, 3, 1,
+    ]
 }
 
 fn times(kind: &[u8], times: &[u64], end: &[u8]) -> Vec<u8> {
     let times = times.iter().flat_map(|time| time.to_le_bytes());
-    kind.iter().copied().chain(times).chain(end.iter().copied()).collect()
+    kind.iter()
+        .copied()
+        .chain(times)
+        .chain(end.iter().copied())
+        .collect()
 }
 
 fn noon() -> u64 {
@@ -96,7 +118,11 @@ fn of_version_1() -> [Vec<u8>; 2] {
     sighting.extend([1, 0, 0, 0, 16]);
     sighting.extend([9; 16]);
     sighting.extend([1, 1, 2, 3, 4]);
-    sighting.extend(times(&[], &[noon(), noon() + 900], &[4, 0, 1, 0xB0, 0xBA, 0xC4]));
+    sighting.extend(times(
+        &[],
+        &[noon(), noon() + 900],
+        &[4, 0, 1, 0xB0, 0xBA, 0xC4],
+    ));
     sighting.extend([0; 4]);
     let gap = times(&[], &[1 | 1 << 63, noon(), noon() + 60_000], &[2, 0, 0, 0]);
     [sighting, gap]
@@ -109,35 +135,64 @@ fn segments() -> Result<Seeds, Failure> {
     let whole: Vec<&[u8]> = vec![&clock, &packed, &again, &gaps, &jumped];
     let new = |parts: Vec<&[u8]>, edit, at, with| {
         let (version, noted) = (3, 2);
-        let input = SegmentInput { version, noted, edit, at, with, parts };
+        let input = SegmentInput {
+            version,
+            noted,
+            edit,
+            at,
+            with,
+            parts,
+        };
         input.encode()
     };
     let mut seeds = Seeds::new();
     let mut add = |name: &str, bytes| drop(seeds.insert(name.to_owned(), bytes));
     add("whole", new(whole.clone(), 0, 0, 0));
     add("empty", new(vec![], 0, 0, 0));
-    for (name, part) in ["clock", "packed", "again", "gaps", "jumped"].into_iter().zip(&whole) {
+    for (name, part) in ["clock", "packed", "again", "gaps", "jumped"]
+        .into_iter()
+        .zip(&whole)
+    {
         add(name, new(vec![part], 0, 0, 0));
     }
-    add("written again", new(vec![&packed, &again], 0x80, 0, 0));
+    add("written again", new(vec![&packed, &again], 0xF0, 0, 0));
     for edit in 1..8 {
         add(&format!("edit {edit}"), new(whole.clone(), edit, 160, 2));
     }
     for noted in [0, 1, 3] {
         let parts = whole.clone();
-        let input = SegmentInput { version: 3, noted, edit: 1, at: 300, with: 0, parts };
+        let input = SegmentInput {
+            version: 3,
+            noted,
+            edit: 1,
+            at: 300,
+            with: 0,
+            parts,
+        };
         add(&format!("noted {noted}"), input.encode());
     }
-    for (version, parts) in [(1, vec![&old_sighting[..], &old_gap]), (2, vec![&packed, &gaps])] {
+    for (version, parts) in [
+        (1, vec![&old_sighting[..], &old_gap]),
+        (2, vec![&packed, &gaps]),
+    ] {
         for noted in [1, 3] {
             let parts = parts.clone();
-            let input = SegmentInput { version, noted, parts, ..SegmentInput::default() };
+            let input = SegmentInput {
+                version,
+                noted,
+                parts,
+                ..SegmentInput::default()
+            };
             add(&format!("version {version} noted {noted}"), input.encode());
         }
     }
     for log in ["log-v1", "log-v2"] {
         let file = fs::read(vectors(log).join("2026-11-23.0000.segment"))?;
-        let input = SegmentInput { noted: 3, parts: vec![&file], ..SegmentInput::default() };
+        let input = SegmentInput {
+            noted: 3,
+            parts: vec![&file],
+            ..SegmentInput::default()
+        };
         add(log, input.encode());
     }
     Ok(seeds)
@@ -146,7 +201,13 @@ fn segments() -> Result<Seeds, Failure> {
 fn sealed_files() -> Result<Seeds, Failure> {
     let file = |name: &str, form, suffix, payload: &[u8]| {
         let kind = FILES.iter().position(|it| *it == name).unwrap_or(0) as u8;
-        FileInput { kind, form, suffix, payload }.encode()
+        FileInput {
+            kind,
+            form,
+            suffix,
+            payload,
+        }
+        .encode()
     };
     let [meta, roots] = payloads()?;
     let other = [&meta[..16], &public_key([9; 32])?].concat();
@@ -183,21 +244,58 @@ fn sealed_files() -> Result<Seeds, Failure> {
     let meta_plain = fs::read(vectors("log-v2/log.meta"))?;
     let keys_plain = fs::read(vectors("log-v2/own-keys.sealed"))?;
     let seeds = [
-        ("whole", [manifest_file.clone(), file("own-keys.sealed", SEALED, 0, &own_keys)].concat()),
+        (
+            "whole",
+            [
+                manifest_file.clone(),
+                file("own-keys.sealed", SEALED, 0, &own_keys),
+            ]
+            .concat(),
+        ),
         ("no manifest", Vec::new()),
         ("manifest", manifest_file.clone()),
         ("meta", file("log.meta", SEALED, 0, &meta)),
-        ("meta of version 1", file("log.meta", SEALED, 0, &meta[..16])),
+        (
+            "meta of version 1",
+            file("log.meta", SEALED, 0, &meta[..16]),
+        ),
         ("no meta", file("log.meta", ABSENT, 0, &[])),
         ("meta as it stands", file("log.meta", PLAIN, 0, &meta_plain)),
-        ("own keys as they stand", file("own-keys.sealed", PLAIN, 0, &keys_plain)),
+        (
+            "own keys as they stand",
+            file("own-keys.sealed", PLAIN, 0, &keys_plain),
+        ),
         ("own keys", file("own-keys.sealed", SEALED, 0, &own_keys)),
         ("roots", file("segment-keys.sealed", SEALED, 0, &roots)),
-        ("roots and a manifest", [file("segment-keys.sealed", SEALED, 0, &roots), manifest_file.clone()].concat()),
-        ("no roots", [file("segment-keys.sealed", ABSENT, 0, &[]), manifest_file.clone()].concat()),
-        ("no segment", [file(SEGMENT, ABSENT, 0, &[]), manifest_file].concat()),
+        (
+            "roots and a manifest",
+            [
+                file("segment-keys.sealed", SEALED, 0, &roots),
+                manifest_file.clone(),
+            ]
+            .concat(),
+        ),
+        (
+            "no roots",
+            [
+                file("segment-keys.sealed", ABSENT, 0, &[]),
+                manifest_file.clone(),
+            ]
+            .concat(),
+        ),
+        (
+            "no segment",
+            [file(SEGMENT, ABSENT, 0, &[]), manifest_file].concat(),
+        ),
         ("segment", file(SEGMENT, SEALED, 0, &packed())),
-        ("leftovers", [file("log.meta", PLAIN, 2, &[1]), file(SEGMENT, PLAIN, 2, &[2])].concat()),
+        (
+            "leftovers",
+            [
+                file("log.meta", PLAIN, 2, &[1]),
+                file(SEGMENT, PLAIN, 2, &[2]),
+            ]
+            .concat(),
+        ),
         ("a renewal cut short", renewed(SEALED)),
         ("a renewal without meta", renewed(ABSENT)),
         ("another reading key", file("log.meta", SEALED, 0, &other)),
@@ -221,9 +319,14 @@ fn key_files() -> Seeds {
         ("one key", keys(&["logging", "check"])),
         ("both keys", keys(&["logging", "reading", "check"])),
         ("cut", keys(&["logging"])),
-        ("of tomorrow", String::from("truyvet-keys-3\nlogging later\n")),
+        (
+            "of tomorrow",
+            String::from("truyvet-keys-3\nlogging later\n"),
+        ),
     ];
-    seeds.map(|(name, text)| (name.to_owned(), text.into_bytes())).into()
+    seeds
+        .map(|(name, text)| (name.to_owned(), text.into_bytes()))
+        .into()
 }
 
 fn advertisements() -> Result<Seeds, Failure> {
@@ -252,10 +355,15 @@ fn advertisements() -> Result<Seeds, Failure> {
         ("iphone in the background", background),
         ("an app of its own", own),
     ];
-    let mut seeds: Seeds = frames.map(|(name, it)| (name.to_owned(), it.as_bytes().into())).into();
+    let mut seeds: Seeds = frames
+        .map(|(name, it)| (name.to_owned(), it.as_bytes().into()))
+        .into();
     seeds.insert("cut".to_owned(), vec![2, 1, 6, 5, 9, 65]);
     seeds.insert("ended early".to_owned(), vec![2, 1, 6, 0, 200, 200]);
-    seeds.insert("UUIDs of both widths".to_owned(), [&[5, 2, 1, 2, 3, 4, 17, 6][..], &[7; 16]].concat());
+    seeds.insert(
+        "UUIDs of both widths".to_owned(),
+        [&[5, 2, 1, 2, 3, 4, 17, 6][..], &[7; 16]].concat(),
+    );
     Ok(seeds)
 }
 
@@ -265,7 +373,10 @@ fn gaen_exports() -> Result<Seeds, Failure> {
         drop(seeds.insert(name.to_owned(), [&[form], bytes].concat()));
     };
     let mut of_a_server = None;
-    for name in ["gens_testExport-2-records-1-of-1.zip", "geni_sample_diagnosis_key_file.zip"] {
+    for name in [
+        "gens_testExport-2-records-1-of-1.zip",
+        "geni_sample_diagnosis_key_file.zip",
+    ] {
         let zip = fs::read(vectors("gaen").join(name))?;
         add(name, 0, &zip);
         let export = UnverifiedExport::read(&zip)?;
@@ -279,7 +390,9 @@ fn gaen_exports() -> Result<Seeds, Failure> {
     let (mut onset, mut revoked) = (key(1)?, key(2)?);
     (onset.report_type, onset.days_since_onset) = (ReportType::ConfirmedTest, Some(-3));
     revoked.report_type = ReportType::Revoked;
-    let writer = ExportWriter::new(options).keys([onset, key(3)?]).revised_keys([revoked]);
+    let writer = ExportWriter::new(options)
+        .keys([onset, key(3)?])
+        .revised_keys([revoked]);
     let zip = writer.write(&[&authority], &mut SeededEntropy::new(1))?;
     add("written", 0, &zip);
     let written = UnverifiedExport::read(&zip)?;
@@ -287,23 +400,33 @@ fn gaen_exports() -> Result<Seeds, Failure> {
     // export.sig, and export.bin behind its first so many bytes: see the target.
     let sig = [&[0x0A, 4, 0x0A, 2, 0x0A, 0][..], &[0x0A, 2, 0x22, 0]].concat();
     let form = 3 * sig.len() as u8 + 2;
-    add("two signatures", form, &[&sig[..], &written.bin()[..40]].concat());
+    add(
+        "two signatures",
+        form,
+        &[&sig[..], &written.bin()[..40]].concat(),
+    );
     Ok(seeds)
 }
 
 fn bluezone_lists() -> Result<Seeds, Failure> {
     let start = DAY.start().unix_seconds();
-    let entry = |byte, days, slots| {
+    let entry = |byte, days: u64, slots| {
         PublishedEntry::new([byte; 32], start, start + days * 86_400 - 1, slots)
     };
     let mut seeds = Seeds::new();
     let mut add = |name: &str, text: String| drop(seeds.insert(name.to_owned(), text.into()));
     add("one", bluezone_json::write(&[entry(7, 1, 96)?]));
-    add("two", bluezone_json::write(&[entry(0xAB, 2, 24)?, entry(1, 21, 144)?]));
+    add(
+        "two",
+        bluezone_json::write(&[entry(0xAB, 2, 24)?, entry(1, 21, 144)?]),
+    );
     add("none", bluezone_json::write(&[]));
     let one = bluezone_json::write(&[entry(7, 1, 96)?]);
     add("a field missing", one.replace(",\"max\":96", ""));
-    add("other fields", one.replace("\"max\"", "\"note\":{\"a\":[null,1.5e3,true]},\"max\""));
+    add(
+        "other fields",
+        one.replace("\"max\"", "\"note\":{\"a\":[null,1.5e3,true]},\"max\""),
+    );
     add("escaped", one.replacen("07", "\\u00307", 1));
     Ok(seeds)
 }

@@ -14,7 +14,11 @@ const COMPANY: u16 = 0xFFFF;
 fuzz_target!(|data: &[u8]| {
     let frame = match Advertisement::parse(data) {
         Ok(frame) => frame,
-        Err(MalformedAdvertisement::StructureCut { offset, expected, got }) => {
+        Err(MalformedAdvertisement::StructureCut {
+            offset,
+            expected,
+            got,
+        }) => {
             assert!(offset < data.len() && got < expected);
             return;
         }
@@ -75,7 +79,10 @@ fn heard(protocol: &Protocol, frame: &Advertisement) {
         }
     }
     let company = Some(COMPANY);
-    for form in [FrameForm::ServiceUuid, FrameForm::ManufacturerData { company }] {
+    for form in [
+        FrameForm::ServiceUuid,
+        FrameForm::ManufacturerData { company },
+    ] {
         if let Ok(made) = form.of(frame) {
             let _ = protocol.parse(&made);
         }

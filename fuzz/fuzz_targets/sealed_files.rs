@@ -43,7 +43,11 @@ fuzz_target!(|data: &[u8]| {
             _ if name.starts_with(SEGMENT) => Some(seal_segment(3, &[input.payload]).unwrap()),
             _ => {
                 let stem = name.split_inclusive(".sealed").next().unwrap_or(&name);
-                let stem = if name.starts_with("log.meta") { "log.meta" } else { stem };
+                let stem = if name.starts_with("log.meta") {
+                    "log.meta"
+                } else {
+                    stem
+                };
                 seal_file(stem, input.payload).unwrap()
             }
         };
@@ -110,8 +114,9 @@ fn use_it(log: &mut EncounterLog, purged: bool) {
     if purged {
         let _ = log.purge(TODAY);
     }
-    if appended.is_ok() {
-        let reader = log.reader().unwrap();
+    if appended.is_ok()
+        && let Ok(reader) = log.reader()
+    {
         let mut sightings = reader.sightings().unwrap();
         let found = sightings.any(|it| it.is_ok_and(|it| it == sighting));
         assert!(found, "what was appended is not read");

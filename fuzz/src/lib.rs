@@ -49,7 +49,7 @@ impl<'a> SegmentInput<'a> {
 
     /// Whether what is read is to be written to a log again, in place of an edit.
     pub fn is_written_again(&self) -> bool {
-        self.edit & 0x80 != 0
+        self.edit >= 0xF0
     }
 
     /// `file`, changed.
@@ -58,14 +58,21 @@ impl<'a> SegmentInput<'a> {
         let at = usize::from(self.at) % (file.len() + 1);
         match self.edit % 8 {
             1 => file.truncate(at),
-            2 => file.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= self.with),
+            2 => file
+                .iter_mut()
+                .skip(at)
+                .take(1)
+                .for_each(|byte| *byte ^= self.with),
             3 => file.extend(vec![self.with; at]),
             4 => file.iter_mut().skip(at).for_each(|byte| *byte = 0),
             5 => file = [&file[..at], &[self.with], &file[at..]].concat(),
             6 => drop(file.drain(at..(at + usize::from(self.with)).min(file.len()))),
             // One of an older version, cut.
             7 => {
-                file.iter_mut().skip(8).take(1).for_each(|byte| *byte = self.with);
+                file.iter_mut()
+                    .skip(8)
+                    .take(1)
+                    .for_each(|byte| *byte = self.with);
                 file.truncate(at);
             }
             _ => {}
