@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use crate::disk::CrashDisk;
 use crate::platter::{Entry, Image, Outcome, Platter};
 
 /// Power cuts of one run of all tests.
@@ -77,6 +78,18 @@ pub(crate) struct Recording {
     pub(crate) journal: Vec<Entry>,
     /// Operations before the first cut.
     pub(crate) from: usize,
+}
+
+impl Recording {
+    /// Of all that has been done to `disk`.
+    pub(crate) fn of(name: &str, disk: &CrashDisk, from: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            base: disk.base(),
+            journal: disk.journal(),
+            from,
+        }
+    }
 }
 
 /// How many cuts are to be made: `percent` of all.

@@ -101,10 +101,6 @@ impl<T: Record> Days<T> {
         self.0.keys().last().copied()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// Whether that is what may be `read`; of the days before `purging` some may be gone.
     pub(crate) fn compare(&self, read: &[T], purging: Option<UtcDay>) -> Result<(), String> {
         let mut of_days: BTreeMap<UtcDay, Vec<T>> = BTreeMap::new();

@@ -74,6 +74,11 @@ impl CrashDisk {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was there at the beginning.
+    pub(crate) fn base(&self) -> Image {
+        self.shared().base.clone()
+    }
+
     pub(crate) fn journal(&self) -> Vec<Entry> {
         self.shared().journal.clone()
     }

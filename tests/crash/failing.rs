@@ -5,26 +5,24 @@ use std::io::ErrorKind;
 use truyvet::log::{LogError, LogReader};
 
 use crate::cuts::{Cut, say};
-use crate::disk::CrashDisk;
-use crate::known::Known;
-use crate::platter::{Entry, Image, Outcome};
+use crate::platter::{Entry, Outcome};
 use crate::session::{Session, Step};
 use crate::surviving::{Left, survives};
 use crate::trouble::Trouble;
 
 /// Power cuts after each failure.
-const CUTS: u64 = 4;
+const CUTS: u64 = 3;
 
 /// Plays `steps` once for each of their calls, with `trouble` at that call. Whatever fails, nothing that was
 /// acknowledged is lost, and once the trouble is over the next append stores what could not be stored; also if the
 /// power is cut then.
 pub(crate) fn every_call(name: &str, steps: &[Step], trouble: impl Fn(usize) -> Trouble) {
-    let mut dry = session();
+    let mut dry = Session::fresh();
     dry.run(steps);
     assert!(dry.errors.is_empty(), "{name}: {:?}", dry.errors);
     let (mut troubled, mut noticed) = (0, 0);
     for call in 1..=dry.disk.calls() {
-        let mut session = session();
+        let mut session = Session::fresh();
         session.disk.trouble(trouble(call));
         session.run(steps);
         let failed = session.disk.failed();
@@ -40,10 +38,6 @@ pub(crate) fn every_call(name: &str, steps: &[Step], trouble: impl Fn(usize) -> 
         "{name}: {troubled} calls failed, {noticed} of them were told"
     ));
     assert!(troubled > 0);
-}
-
-fn session() -> Session {
-    Session::new(CrashDisk::new(&Image::default()), Known::default(), 0)
 }
 
 fn goes_on(mut session: Session, name: &str, call: usize) -> Result<(), String> {
@@ -121,7 +115,7 @@ pub(crate) fn is_latched(journal: &[Entry]) -> Result<(), String> {
 
 /// That nothing can be written, which is said at once, and that all can be read.
 pub(crate) fn read_only(steps: &[Step]) {
-    let mut session = session();
+    let mut session = Session::fresh();
     session.run(steps);
     assert!(session.errors.is_empty(), "{:?}", session.errors);
     session.disk.trouble(Trouble::ReadOnly);

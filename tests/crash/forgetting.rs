@@ -16,6 +16,7 @@ use crate::session::Session;
 pub(crate) fn nothing_comes_back(session: &Session) -> Result<usize, String> {
     let known = session.known();
     let undeleted = session.disk.undeleted();
+    let mut remembered = false;
     let mut disks = BTreeSet::from([undeleted.clone()]);
     for operations in 0..=session.disk.operations() {
         let past = session.disk.cut_at(operations, Outcome::Most);
@@ -24,11 +25,14 @@ pub(crate) fn nothing_comes_back(session: &Session) -> Result<usize, String> {
             mixed.files.insert(name.clone(), bytes.clone());
             disks.insert(mixed);
         }
+        // With the keys of then it must be there, or this shows nothing.
+        remembered |= has_forgotten(&past, &known).is_err();
         disks.insert(Image {
             keys: undeleted.keys,
             ..past
         });
     }
+    assert!(remembered);
     disks
         .iter()
         .try_for_each(|disk| has_forgotten(disk, &known))?;

@@ -1,8 +1,6 @@
 //! What is known of a log from what it has acknowledged, and whether that is what is read.
 
-use std::fmt::Display;
-
-use truyvet::log::LogReader;
+use truyvet::log::{LogError, LogReader};
 use truyvet::protocol::{EphemeralId, OwnKey};
 use truyvet::sighting::ScanGap;
 use truyvet::time::{Timestamp, UtcDay};
@@ -90,10 +88,6 @@ impl Default for Known {
     }
 }
 
-fn told(what: &str) -> impl Fn(&dyn Display) -> String {
-    move |e| format!("{what} cannot be read: {e}")
-}
-
 impl Known {
     pub(crate) fn is_made(&self) -> bool {
         self.made
@@ -137,40 +131,40 @@ impl Known {
 
     /// Compares with what is read.
     pub(crate) fn compare(&self, reader: &LogReader) -> Result<(), String> {
-        self.read(reader).map(drop)
+        self.compared(reader).map(drop)
     }
 
     /// After a power cut nothing is under way: what is read now is what there is.
     pub(crate) fn settle(&mut self, reader: &LogReader) -> Result<(), String> {
-        let (sightings, gaps, keys) = self.read(reader)?;
-        self.sightings = sightings.into_iter().collect();
-        self.gaps = gaps.into_iter().collect();
-        self.keys = vec![keys];
+        self.know(self.compared(reader)?);
         Ok(())
     }
 
-    #[allow(clippy::type_complexity)]
-    fn read(
-        &self,
-        reader: &LogReader,
-    ) -> Result<(Vec<Sighting>, Vec<ScanGap>, Vec<KeyPrint>), String> {
-        let sightings = reader.sightings().map_err(|e| told("sightings")(&e))?;
-        let sightings: Result<Vec<_>, _> = sightings.collect();
-        let sightings = sightings.map_err(|e| told("sightings")(&e))?;
-        self.sightings.compare(&sightings, self.purging)?;
-        let mut gaps = Vec::new();
-        // Each reading takes its time.
-        if !self.gaps.is_empty() {
-            gaps = reader.gaps().map_err(|e| told("gaps")(&e))?;
-            self.gaps.compare(&gaps, self.purging)?;
-        }
-        let keys = reader.own_keys().map_err(|e| told("own keys")(&e))?;
-        let keys = KeyPrint::all(&keys);
-        match self.keys.contains(&keys) {
-            true => Ok((sightings, gaps, keys)),
+    /// What a log has that was made by others.
+    pub(crate) fn of(reader: &LogReader) -> Result<Self, String> {
+        let mut known = Self {
+            made: true,
+            ..Self::default()
+        };
+        known.know(Contents::read(reader)?);
+        Ok(known)
+    }
+
+    fn know(&mut self, contents: Contents) {
+        self.sightings = contents.sightings.into_iter().collect();
+        self.gaps = contents.gaps.into_iter().collect();
+        self.keys = vec![contents.keys];
+    }
+
+    fn compared(&self, reader: &LogReader) -> Result<Contents, String> {
+        let contents = Contents::read(reader)?;
+        self.sightings.compare(&contents.sightings, self.purging)?;
+        self.gaps.compare(&contents.gaps, self.purging)?;
+        match self.keys.contains(&contents.keys) {
+            true => Ok(contents),
             false => Err(format!(
-                "own keys: expected one of {:#?}, got {keys:#?}",
-                self.keys
+                "own keys: expected one of {:#?}, got {:#?}",
+                self.keys, contents.keys
             )),
         }
     }
@@ -186,4 +180,28 @@ impl Known {
             None => Ok(()),
         }
     }
+}
+
+/// All that is read of a log.
+struct Contents {
+    sightings: Vec<Sighting>,
+    gaps: Vec<ScanGap>,
+    keys: Vec<KeyPrint>,
+}
+
+impl Contents {
+    fn read(reader: &LogReader) -> Result<Self, String> {
+        let sightings = reader.sightings().map_err(told("sightings"))?;
+        let sightings: Result<Vec<_>, _> = sightings.collect();
+        let keys = reader.own_keys().map_err(told("own keys"))?;
+        Ok(Self {
+            sightings: sightings.map_err(told("sightings"))?,
+            gaps: reader.gaps().map_err(told("gaps"))?,
+            keys: KeyPrint::all(&keys),
+        })
+    }
+}
+
+fn told(what: &str) -> impl Fn(LogError) -> String {
+    move |e| format!("{what} cannot be read: {e}")
 }

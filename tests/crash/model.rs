@@ -28,12 +28,7 @@ fn cut_while(write: impl FnOnce(&CrashDisk)) -> Result<usize, Failure> {
     let disk = disk();
     let from = disk.operations();
     write(&disk);
-    let recording = Recording {
-        name: "model".to_owned(),
-        base: Image::default(),
-        journal: disk.journal(),
-        from,
-    };
+    let recording = Recording::of("model", &disk, from);
     walk(&recording, 400, |cut, image| {
         let acknowledged = cut.operations == recording.journal.len();
         match image.files.get("file").map(Vec::as_slice) {

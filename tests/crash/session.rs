@@ -11,6 +11,7 @@ use truyvet::{Protocol, ProtocolKind, Sighting};
 use crate::disk::CrashDisk;
 use crate::keys::CrashKeys;
 use crate::known::{KeyPrint, Known, Mark};
+use crate::platter::Image;
 
 /// 2026-11-23; days of a story are counted from it.
 pub(crate) const FIRST_DAY: u32 = 20_780;
@@ -66,6 +67,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Of an app that is new.
+    pub(crate) fn fresh() -> Self {
+        Self::new(CrashDisk::new(&Image::default()), Known::default(), 0)
+    }
+
     /// Of an app that has come as far as `sightings` before.
     pub(crate) fn new(disk: CrashDisk, before: Known, sightings: u32) -> Self {
         Self {

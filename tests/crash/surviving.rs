@@ -1,6 +1,6 @@
 //! What must hold of a log after a power cut.
 
-use truyvet::log::{LogError, LogReader};
+use truyvet::log::{LogError, LogReader, RETENTION_DAYS};
 
 use crate::cuts::{Cut, Recording, budget, say, walk};
 use crate::disk::CrashDisk;
@@ -28,14 +28,22 @@ pub(crate) struct Left {
 /// Plays `steps`, which must go well, and cuts the power at all their operations: `percent` of all cuts that
 /// are to be made.
 pub(crate) fn every_cut(name: &str, percent: usize, steps: &[Step]) {
-    let session = played(name, steps);
+    every_cut_of(name, percent, Session::fresh(), steps);
+}
+
+/// The same on what `session` has.
+pub(crate) fn every_cut_of(name: &str, percent: usize, session: Session, steps: &[Step]) {
+    let session = played_on(name, session, steps);
     let made = cut_everywhere(name, 0, &session, budget(percent));
     tell(name, session.disk.operations(), made);
 }
 
 /// An app that has done `steps`.
 pub(crate) fn played(name: &str, steps: &[Step]) -> Session {
-    let mut session = Session::new(CrashDisk::new(&Image::default()), Known::default(), 0);
+    played_on(name, Session::fresh(), steps)
+}
+
+fn played_on(name: &str, mut session: Session, steps: &[Step]) -> Session {
     session.run(steps);
     goes_well(name, &session);
     session.run(&[Step::Close]);
@@ -62,7 +70,7 @@ pub(crate) fn every_death(name: &str, percent: usize, steps: &[Step], then: &[St
     let mut made = 0;
     for death in 0..operations {
         let name = format!("{name}/{death}");
-        let mut session = Session::new(CrashDisk::new(&Image::default()), Known::default(), 0);
+        let mut session = Session::fresh();
         session.disk.die_at(death);
         session.run(steps);
         assert!(session.disk.is_dead(), "{name}");
@@ -76,12 +84,7 @@ pub(crate) fn every_death(name: &str, percent: usize, steps: &[Step], then: &[St
 
 /// Cuts the power at each of the operations of `session` after the first `from`.
 pub(crate) fn cut_everywhere(name: &str, from: usize, session: &Session, cuts: usize) -> usize {
-    let recording = Recording {
-        name: name.to_owned(),
-        base: Image::default(),
-        journal: session.disk.journal(),
-        from,
-    };
+    let recording = Recording::of(name, &session.disk, from);
     let made = walk(&recording, cuts, |cut, image| {
         let left = Left {
             image,
@@ -203,13 +206,12 @@ fn story(seed: u64) -> Vec<Step> {
 
 /// What an app does that starts again: it always opens the log and appends to it.
 fn steps_of_recovery(known: &Known, random: &mut Random) -> Vec<Step> {
-    let day = known
-        .last_day()
-        .map_or(0, |day| day.unix_days() - FIRST_DAY);
-    // As late as the last purge, but for the day of the newest sighting.
-    let today = known
-        .oldest()
-        .map_or(day, |oldest| day.max(oldest.unix_days() + 14 - FIRST_DAY));
+    let oldest = known.oldest();
+    let day = known.last_day().max(oldest);
+    let day = day.map_or(0, |day| day.unix_days().saturating_sub(FIRST_DAY));
+    // Once more what was purged last.
+    let purged = oldest.map(|oldest| oldest.unix_days() + RETENTION_DAYS - FIRST_DAY);
+    let today = purged.unwrap_or(day).max(day);
     let append = Step::Append { day, count: 2 };
     let purge = Step::Purge { today };
     let mut steps = vec![Step::Open];
