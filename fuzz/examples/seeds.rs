@@ -15,7 +15,7 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, Un
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
-use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput};
+use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
 
@@ -211,16 +211,17 @@ fn sealed_files() -> Result<Seeds, Failure> {
     };
     let [meta, roots] = payloads()?;
     let other = [&meta[..16], &public_key([9; 32])?].concat();
-    let manifest = {
+    let manifest_bytes = |acknowledged| {
         let mut bytes = 1_u64.to_le_bytes().to_vec();
         bytes.extend(18_482_u32.to_le_bytes());
         bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(times(&[], &[150, 0], &[1]));
+        bytes.extend(times(&[], &[acknowledged, 0], &[1]));
         bytes.extend(18_481_u32.to_le_bytes());
         bytes.push(1);
         bytes.extend(&clocks()[0][1..10]);
         bytes
     };
+    let manifest = manifest_bytes(150);
     let own_keys = {
         let mut bytes = 2_u64.to_le_bytes().to_vec();
         for (protocol, len) in [(0_u8, 32_usize), (1, 16)] {
@@ -240,6 +241,12 @@ fn sealed_files() -> Result<Seeds, Failure> {
         ]
         .concat()
     };
+    let [clock, jumped] = clocks();
+    let chunks: [&[u8]; 4] = [&clock, &packed(), &gaps(), &jumped];
+    let records = joined(&chunks);
+    let segment = file(SEGMENT, SEALED, 0, &records);
+    let long = 128 + (records.len() + chunks.len() * 18) as u64;
+    let manifest_of = |len| file("manifest.sealed", SEALED, 0, &manifest_bytes(len));
     let manifest_file = file("manifest.sealed", SEALED, 0, &manifest);
     let meta_plain = fs::read(vectors("log-v2/log.meta"))?;
     let keys_plain = fs::read(vectors("log-v2/own-keys.sealed"))?;
@@ -287,7 +294,11 @@ fn sealed_files() -> Result<Seeds, Failure> {
             "no segment",
             [file(SEGMENT, ABSENT, 0, &[]), manifest_file].concat(),
         ),
-        ("segment", file(SEGMENT, SEALED, 0, &packed())),
+        ("segment", segment),
+        (
+            "segment and its manifest",
+            [manifest_of(long), file(SEGMENT, SEALED, 0, &records)].concat(),
+        ),
         (
             "leftovers",
             [

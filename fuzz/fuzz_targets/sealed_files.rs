@@ -7,15 +7,17 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use serde::de::IgnoredAny;
+use truyvet::exposure::{MatchConfig, Matcher};
 use truyvet::log::fuzzing::{KEY, SEGMENT, payloads, put, seal_file, seal_segment};
 use truyvet::log::{
     EncounterLog, KeyProvider, KeyPurpose, LogError, LogOptions, LogReader, MemoryKey,
-    MemoryStorage,
+    MemoryStorage, OwnersConsent,
 };
 use truyvet::sighting::Source;
 use truyvet::time::UtcDay;
 use truyvet::{ProtocolKind, Secret, Sighting};
-use truyvet_fuzz::{ABSENT, FileInput, PLAIN};
+use truyvet_fuzz::{ABSENT, FileInput, PLAIN, parts};
 
 /// A log of one segment, whose manifest the input may bring.
 static WHOLE: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
@@ -31,6 +33,7 @@ static WHOLE: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
     )
 });
 
+const DAY: Duration = Duration::from_secs(86_400);
 const TODAY: UtcDay = UtcDay::from_unix_days(18_482);
 
 fuzz_target!(|data: &[u8]| {
@@ -40,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
         let sealed = match input.form {
             ABSENT => None,
             PLAIN => Some(input.payload.to_vec()),
-            _ if name.starts_with(SEGMENT) => Some(seal_segment(3, &[input.payload]).unwrap()),
+            _ if name.starts_with(SEGMENT) => Some(seal_segment(3, &parts(input.payload)).unwrap()),
             _ => {
                 let stem = name.split_inclusive(".sealed").next().unwrap_or(&name);
                 let stem = if name.starts_with("log.meta") {
@@ -84,16 +87,34 @@ fn replaceable() -> MemoryKey {
     keys
 }
 
-/// What can be read, and where it cannot be, why.
-fn read(storage: &MemoryStorage, keys: &Arc<MemoryKey>) -> Vec<Sighting> {
+/// Everything that a reader offers, which agrees on what there is.
+fn read(storage: &MemoryStorage, keys: &Arc<MemoryKey>) {
     let Ok(reader) = LogReader::open_on(storage.clone(), keys) else {
-        return Vec::new();
+        return;
     };
     let _ = (reader.own_keys(), reader.gaps(), reader.clock_records());
+    let verified = reader.verify(|_| {}).unwrap();
+    let consent = OwnersConsent::to_what_was_heard().and_own_keys();
+    let mut json = Vec::new();
+    let exported = reader.export_json(consent, &mut json).unwrap();
+    serde_json::from_slice::<IgnoredAny>(&json).unwrap();
+    assert_eq!(exported.sightings, verified.sightings());
+    assert_eq!(exported.is_complete(), exported.damage.is_empty());
     let Ok(sightings) = reader.sightings() else {
-        return Vec::new();
+        assert!(!verified.is_well() && !exported.is_complete());
+        return;
     };
-    sightings.filter_map(Result::ok).collect()
+    let sightings = sightings.filter_map(Result::ok).count() as u64;
+    assert_eq!(sightings, verified.sightings());
+    let days: Vec<_> = reader.stats().unwrap().collect();
+    let of_days: u64 = days.iter().map(|day| day.sightings).sum();
+    assert_eq!(sightings, of_days);
+    assert!(
+        days.iter()
+            .all(|day| day.minutes_heard <= 1_440 && day.gaps <= DAY)
+    );
+    let matcher = Matcher::from_log(MatchConfig::default(), &reader).unwrap();
+    assert_eq!(sightings, matcher.sighting_count() as u64);
 }
 
 fn use_it(log: &mut EncounterLog, purged: bool) {

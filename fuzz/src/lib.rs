@@ -38,12 +38,10 @@ impl<'a> SegmentInput<'a> {
         let [low, high] = self.at.to_le_bytes();
         let kind = self.version & 3 | self.noted << 2;
         let mut bytes = vec![kind, self.edit, low, high, self.with];
-        for part in &self.parts {
-            if self.version > 0 {
-                bytes.extend((part.len() as u16).to_le_bytes());
-            }
-            bytes.extend(*part);
-        }
+        bytes.extend(match self.version {
+            0 => self.parts.concat(),
+            _ => joined(&self.parts),
+        });
         bytes
     }
 
@@ -79,6 +77,12 @@ impl<'a> SegmentInput<'a> {
         }
         file
     }
+}
+
+/// `parts`, each behind its length.
+pub fn joined(parts: &[&[u8]]) -> Vec<u8> {
+    let part = |part: &&[u8]| [&(part.len() as u16).to_le_bytes()[..], part].concat();
+    parts.iter().flat_map(part).collect()
 }
 
 /// Pieces of a length of two bytes each, the last of which may be cut.

@@ -30,7 +30,7 @@ use sealed::{Master, Sealed};
 ///
 /// # let typed_in = "correct horse battery staple";
 /// let keys = PassphraseFile::open_or_create("my-log.key", typed_in)?;
-/// let log = EncounterLog::open("my-log", &keys)?;
+/// let log = EncounterLog::open("my-log", keys)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
