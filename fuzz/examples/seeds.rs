@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use truyvet::entropy::SeededEntropy;
-use truyvet::log::fuzzing::{SEGMENT, payloads, public_key};
+use truyvet::log::fuzzing::{self, SEGMENT, payloads, public_key};
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::{self, DiagnosisKey};
 use truyvet::protocol::{FrameForm, ReportType};
@@ -35,7 +35,7 @@ fn main() -> Result<(), Failure> {
         let folder = to.join(target);
         fs::create_dir_all(&folder)?;
         for (name, bytes) in &seeds {
-            fs::write(folder.join(name), bytes)?;
+            fs::write(folder.join(name.replace(' ', "-")), bytes)?;
         }
         println!("{target}: {} seeds", seeds.len());
     }
@@ -211,17 +211,7 @@ fn sealed_files() -> Result<Seeds, Failure> {
     };
     let [meta, roots] = payloads()?;
     let other = [&meta[..16], &public_key([9; 32])?].concat();
-    let manifest_bytes = |acknowledged| {
-        let mut bytes = 1_u64.to_le_bytes().to_vec();
-        bytes.extend(18_482_u32.to_le_bytes());
-        bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(times(&[], &[acknowledged, 0], &[1]));
-        bytes.extend(18_481_u32.to_le_bytes());
-        bytes.push(1);
-        bytes.extend(&clocks()[0][1..10]);
-        bytes
-    };
-    let manifest = manifest_bytes(150);
+    let manifest = fuzzing::manifest(&[150])?;
     let own_keys = {
         let mut bytes = 2_u64.to_le_bytes().to_vec();
         for (protocol, len) in [(0_u8, 32_usize), (1, 16)] {
@@ -246,7 +236,8 @@ fn sealed_files() -> Result<Seeds, Failure> {
     let records = joined(&chunks);
     let segment = file(SEGMENT, SEALED, 0, &records);
     let long = 128 + (records.len() + chunks.len() * 18) as u64;
-    let manifest_of = |len| file("manifest.sealed", SEALED, 0, &manifest_bytes(len));
+    let long = file("manifest.sealed", SEALED, 0, &fuzzing::manifest(&[long])?);
+    let overflowing = fuzzing::manifest(&[u64::MAX, u64::MAX])?;
     let manifest_file = file("manifest.sealed", SEALED, 0, &manifest);
     let meta_plain = fs::read(vectors("log-v2/log.meta"))?;
     let keys_plain = fs::read(vectors("log-v2/own-keys.sealed"))?;
@@ -261,6 +252,10 @@ fn sealed_files() -> Result<Seeds, Failure> {
         ),
         ("no manifest", Vec::new()),
         ("manifest", manifest_file.clone()),
+        (
+            "lengths that overflow",
+            file("manifest.sealed", SEALED, 0, &overflowing),
+        ),
         ("meta", file("log.meta", SEALED, 0, &meta)),
         (
             "meta of version 1",
@@ -297,7 +292,7 @@ fn sealed_files() -> Result<Seeds, Failure> {
         ("segment", segment),
         (
             "segment and its manifest",
-            [manifest_of(long), file(SEGMENT, SEALED, 0, &records)].concat(),
+            [long, file(SEGMENT, SEALED, 0, &records)].concat(),
         ),
         (
             "leftovers",
