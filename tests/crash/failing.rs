@@ -15,12 +15,16 @@ const CUTS: u64 = 3;
 
 /// Plays `steps` once for each of their calls, with `trouble` at that call. Whatever fails, nothing that was
 /// acknowledged is lost, and once the trouble is over the next append stores what could not be stored; also if the
-/// power is cut then.
-pub(crate) fn every_call(name: &str, steps: &[Step], trouble: impl Fn(usize) -> Trouble) {
+/// power is cut then. Gives what failed.
+pub(crate) fn every_call(
+    name: &str,
+    steps: &[Step],
+    trouble: impl Fn(usize) -> Trouble,
+) -> Vec<String> {
     let mut dry = Session::fresh();
     dry.run(steps);
     assert!(dry.errors.is_empty(), "{name}: {:?}", dry.errors);
-    let (mut troubled, mut noticed) = (0, 0);
+    let (mut troubled, mut noticed) = (Vec::new(), 0);
     for call in 1..=dry.disk.calls() {
         let mut session = Session::fresh();
         session.disk.trouble(trouble(call));
@@ -29,15 +33,16 @@ pub(crate) fn every_call(name: &str, steps: &[Step], trouble: impl Fn(usize) -> 
         let Some(first) = failed.first().cloned() else {
             continue;
         };
-        troubled += 1;
         noticed += usize::from(!session.errors.is_empty());
         goes_on(session, name, call)
             .unwrap_or_else(|why| panic!("{name}, call {call}, which is to {first}: {why}"));
+        troubled.push(first);
     }
     say(&format!(
-        "{name}: {troubled} calls failed, {noticed} of them were told"
+        "{name}: {} calls failed, {noticed} of them were told",
+        troubled.len()
     ));
-    assert!(troubled > 0);
+    troubled
 }
 
 fn goes_on(mut session: Session, name: &str, call: usize) -> Result<(), String> {
@@ -82,15 +87,21 @@ fn cut(session: &Session, name: &str, call: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// That an error names the file or the key, and the system's reason.
+/// That an error names the file and the system's reason, and what to do if there is no room; or is the key's.
 fn says_what_is_wrong(error: &LogError) -> Result<(), String> {
     let text = error.to_string();
+    let says = |words: &str| match text.contains(words) {
+        true => Ok(()),
+        false => Err(format!("an error does not say {words:?}: {text}")),
+    };
     match error {
         LogError::Io { path, source, .. } => {
-            let named = text.contains(&path.display().to_string());
-            match named && text.contains(&source.to_string()) {
-                true => Ok(()),
-                false => Err(format!("an error does not say what is wrong: {text}")),
+            says(&path.display().to_string())?;
+            says(&source.to_string())?;
+            match source.kind() {
+                ErrorKind::StorageFull => says("free some space"),
+                ErrorKind::ReadOnlyFilesystem => says("give another directory"),
+                _ => Ok(()),
             }
         }
         LogError::Key(_) => Ok(()),
