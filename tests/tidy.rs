@@ -131,7 +131,15 @@ fn only_one_file_names_each_of_the_hidden_crates() {
 #[test]
 fn files_fit_into_a_head_and_functions_on_a_screen() {
     let mut long = Vec::new();
-    for folder in ["src", "examples", "tests", "benches", "fuzz/fuzz_targets"] {
+    for folder in [
+        "src",
+        "examples",
+        "tests",
+        "benches",
+        "fuzz/src",
+        "fuzz/fuzz_targets",
+        "fuzz/examples",
+    ] {
         for path in rust_files(&root().join(folder)) {
             let text = fs::read_to_string(&path).unwrap();
             let lines_max = if folder == "tests" {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use truyvet::entropy::SeededEntropy;
-use truyvet::log::fuzzing::{SEGMENT, payloads, public_key};
+use truyvet::log::fuzzing::{self, SEGMENT, payloads, public_key};
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::{self, DiagnosisKey};
 use truyvet::protocol::{FrameForm, ReportType};
@@ -35,7 +35,7 @@ fn main() -> Result<(), Failure> {
         let folder = to.join(target);
         fs::create_dir_all(&folder)?;
         for (name, bytes) in &seeds {
-            fs::write(folder.join(name), bytes)?;
+            fs::write(folder.join(name.replace(' ', "-")), bytes)?;
         }
         println!("{target}: {} seeds", seeds.len());
     }
@@ -198,118 +198,112 @@ fn segments() -> Result<Seeds, Failure> {
     Ok(seeds)
 }
 
+fn file(name: &str, form: u8, suffix: u8, payload: &[u8]) -> Vec<u8> {
+    let kind = FILES.iter().position(|it| *it == name);
+    FileInput {
+        kind: kind.expect("a name of a log's file") as u8,
+        form,
+        suffix,
+        payload,
+    }
+    .encode()
+}
+
+fn sealed(name: &str, payload: &[u8]) -> Vec<u8> {
+    file(name, SEALED, 0, payload)
+}
+
+fn plain(name: &str, bytes: &[u8]) -> Vec<u8> {
+    file(name, PLAIN, 0, bytes)
+}
+
+fn absent(name: &str) -> Vec<u8> {
+    file(name, ABSENT, 0, &[])
+}
+
+/// Own keys of both protocols.
+fn own_keys() -> Vec<u8> {
+    let mut bytes = 2_u64.to_le_bytes().to_vec();
+    for (protocol, len) in [(0_u8, 32_usize), (1, 16)] {
+        bytes.extend([protocol, 0, 0, 0]);
+        bytes.extend((len as u64).to_le_bytes());
+        bytes.extend(vec![5; len]);
+        let ends = [DAY.start(), DAY.end()].map(Timestamp::unix_millis);
+        bytes.extend(times(&[], &ends, &[protocol]));
+    }
+    bytes
+}
+
+/// `log.meta` with another reading key than the provider's, which is 32 times 09.
+fn other_meta() -> Result<Vec<u8>, Failure> {
+    let [meta, _] = payloads()?;
+    Ok([&meta[..16], &public_key([9; 32])?].concat())
+}
+
 fn sealed_files() -> Result<Seeds, Failure> {
-    let file = |name: &str, form, suffix, payload: &[u8]| {
-        let kind = FILES.iter().position(|it| *it == name).unwrap_or(0) as u8;
-        FileInput {
-            kind,
-            form,
-            suffix,
-            payload,
-        }
-        .encode()
-    };
     let [meta, roots] = payloads()?;
-    let other = [&meta[..16], &public_key([9; 32])?].concat();
-    let manifest_bytes = |acknowledged| {
-        let mut bytes = 1_u64.to_le_bytes().to_vec();
-        bytes.extend(18_482_u32.to_le_bytes());
-        bytes.extend(0_u32.to_le_bytes());
-        bytes.extend(times(&[], &[acknowledged, 0], &[1]));
-        bytes.extend(18_481_u32.to_le_bytes());
-        bytes.push(1);
-        bytes.extend(&clocks()[0][1..10]);
-        bytes
-    };
-    let manifest = manifest_bytes(150);
-    let own_keys = {
-        let mut bytes = 2_u64.to_le_bytes().to_vec();
-        for (protocol, len) in [(0_u8, 32_usize), (1, 16)] {
-            bytes.extend([protocol, 0, 0, 0]);
-            bytes.extend((len as u64).to_le_bytes());
-            bytes.extend(vec![5; len]);
-            let ends = [DAY.start(), DAY.end()].map(Timestamp::unix_millis);
-            bytes.extend(times(&[], &ends, &[protocol]));
-        }
-        bytes
-    };
-    let renewed = |form| {
-        [
-            file("log.meta", form, 1, &other),
-            file("manifest.sealed", SEALED, 1, &manifest),
-            file("reading-key.sealed", SEALED, 0, &[9; 32]),
-        ]
-        .concat()
-    };
+    let manifest = sealed("manifest.sealed", &fuzzing::manifest(&[150])?);
+    let overflowing = fuzzing::manifest(&[u64::MAX, u64::MAX])?;
+    let own_keys = sealed("own-keys.sealed", &own_keys());
+    let roots = sealed("segment-keys.sealed", &roots);
+    let [old_meta, old_keys] = ["log.meta", "own-keys.sealed"]
+        .map(|name| fs::read(vectors("log-v2").join(name)).map(|bytes| plain(name, &bytes)));
+    let (old_meta, old_keys) = (old_meta?, old_keys?);
+    let (no_segment, no_roots) = (absent(SEGMENT), absent("segment-keys.sealed"));
+    let old_log = [&old_meta[..], &old_keys, &no_segment, &no_roots].concat();
+    let seeds = [
+        ("whole", [&manifest[..], &own_keys].concat()),
+        ("roots and a manifest", [&roots[..], &manifest].concat()),
+        ("no roots", [&no_roots[..], &manifest].concat()),
+        ("no segment", [&no_segment[..], &manifest].concat()),
+        ("no manifest", vec![]),
+        ("manifest", manifest),
+        ("own keys", own_keys),
+        ("roots", roots),
+        ("no meta", absent("log.meta")),
+        ("meta", sealed("log.meta", &meta)),
+        ("meta of version 1", sealed("log.meta", &meta[..16])),
+        ("another reading key", sealed("log.meta", &other_meta()?)),
+        ("meta as it stands", old_meta),
+        ("own keys as they stand", old_keys),
+        ("a log of version 2", old_log),
+        ("overflow", sealed("manifest.sealed", &overflowing)),
+    ];
+    let mut seeds: Seeds = seeds.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+    seeds.extend(half_done()?);
+    Ok(seeds)
+}
+
+/// Logs with records, and logs as crashes leave them.
+fn half_done() -> Result<Seeds, Failure> {
     let [clock, jumped] = clocks();
     let chunks: [&[u8]; 4] = [&clock, &packed(), &gaps(), &jumped];
     let records = joined(&chunks);
-    let segment = file(SEGMENT, SEALED, 0, &records);
-    let long = 128 + (records.len() + chunks.len() * 18) as u64;
-    let manifest_of = |len| file("manifest.sealed", SEALED, 0, &manifest_bytes(len));
-    let manifest_file = file("manifest.sealed", SEALED, 0, &manifest);
-    let meta_plain = fs::read(vectors("log-v2/log.meta"))?;
-    let keys_plain = fs::read(vectors("log-v2/own-keys.sealed"))?;
+    // A header; behind each length of two bytes in the input, four and a tag of sixteen in the segment.
+    let len = 128 + (records.len() + chunks.len() * 18) as u64;
+    let segment = sealed(SEGMENT, &records);
+    let manifest = sealed("manifest.sealed", &fuzzing::manifest(&[len])?);
+    let renewed = |meta: Vec<u8>| -> Result<Vec<u8>, Failure> {
+        let manifest = file("manifest.sealed", SEALED, 1, &fuzzing::manifest(&[150])?);
+        Ok([meta, manifest, sealed("reading-key.sealed", &[9; 32])].concat())
+    };
+    let leftovers = [
+        file("log.meta", PLAIN, 2, &[1]),
+        file(SEGMENT, PLAIN, 2, &[2]),
+    ];
     let seeds = [
+        ("segment", segment.clone()),
+        ("segment and its manifest", [manifest, segment].concat()),
+        ("leftovers", leftovers.concat()),
         (
-            "whole",
-            [
-                manifest_file.clone(),
-                file("own-keys.sealed", SEALED, 0, &own_keys),
-            ]
-            .concat(),
-        ),
-        ("no manifest", Vec::new()),
-        ("manifest", manifest_file.clone()),
-        ("meta", file("log.meta", SEALED, 0, &meta)),
-        (
-            "meta of version 1",
-            file("log.meta", SEALED, 0, &meta[..16]),
-        ),
-        ("no meta", file("log.meta", ABSENT, 0, &[])),
-        ("meta as it stands", file("log.meta", PLAIN, 0, &meta_plain)),
-        (
-            "own keys as they stand",
-            file("own-keys.sealed", PLAIN, 0, &keys_plain),
-        ),
-        ("own keys", file("own-keys.sealed", SEALED, 0, &own_keys)),
-        ("roots", file("segment-keys.sealed", SEALED, 0, &roots)),
-        (
-            "roots and a manifest",
-            [
-                file("segment-keys.sealed", SEALED, 0, &roots),
-                manifest_file.clone(),
-            ]
-            .concat(),
+            "a renewal cut short",
+            renewed(file("log.meta", SEALED, 1, &other_meta()?))?,
         ),
         (
-            "no roots",
-            [
-                file("segment-keys.sealed", ABSENT, 0, &[]),
-                manifest_file.clone(),
-            ]
-            .concat(),
+            "a renewal not yet taken",
+            renewed(sealed("log.meta", &other_meta()?))?,
         ),
-        (
-            "no segment",
-            [file(SEGMENT, ABSENT, 0, &[]), manifest_file].concat(),
-        ),
-        ("segment", segment),
-        (
-            "segment and its manifest",
-            [manifest_of(long), file(SEGMENT, SEALED, 0, &records)].concat(),
-        ),
-        (
-            "leftovers",
-            [
-                file("log.meta", PLAIN, 2, &[1]),
-                file(SEGMENT, PLAIN, 2, &[2]),
-            ]
-            .concat(),
-        ),
-        ("a renewal cut short", renewed(SEALED)),
-        ("a renewal without meta", renewed(ABSENT)),
-        ("another reading key", file("log.meta", SEALED, 0, &other)),
+        ("a renewal without meta", renewed(Vec::new())?),
     ];
     Ok(seeds.map(|(name, bytes)| (name.to_owned(), bytes)).into())
 }

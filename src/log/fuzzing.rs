@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::format::{FileKind, LogId, SEALED_ROOT_BYTES, SegmentHeader, SegmentId};
 use super::home::{Home, public};
-use super::manifest::Length;
+use super::manifest::{Length, Manifest};
 use super::renewal::Reading;
 use super::segment::{ChunkRead, SegmentName, SegmentReader, legacy, seal_chunks};
 use super::{KeyProvider, KeyPurpose, LogError, MemoryKey, MemoryStorage, Storage};
 use crate::secret::Secret;
 use crate::sighting::{ScanGap, Sighting};
-use crate::time::{ClockRecord, UtcDay};
+use crate::time::{ClockReading, ClockRecord, UtcDay};
 
 /// What [`MemoryKey::new`] is given: the key of the logs in `tests/vectors`, too.
 pub const KEY: [u8; 32] = [7; 32];
@@ -140,6 +140,32 @@ pub fn payloads() -> Result<[Vec<u8>; 2], LogError> {
     let meta = [&LOG_ID[..], &public(&reading_key()?)?].concat();
     let entries = roots().map(|(id, root)| [&id[..], root.expose()].concat());
     Ok([meta, entries.concat()])
+}
+
+/// The payload of a manifest that knows segments of so many bytes, the first of which is [`SEGMENT`], and one
+/// that is being deleted.
+///
+/// # Errors
+///
+/// [`LogError::Crypto`] if there are too many.
+pub fn manifest(lengths: &[u64]) -> Result<Vec<u8>, LogError> {
+    let name = |number| SegmentName { day: DAY, number };
+    let segments = (0..).zip(lengths).map(|(number, &acknowledged)| {
+        let found = 0;
+        let length = Length {
+            acknowledged,
+            found,
+        };
+        (name(number), length)
+    });
+    let wall = DAY.start();
+    Manifest {
+        segments: segments.collect(),
+        doomed: [name(99)].into(),
+        renewed: Some(DAY),
+        clock: Some(ClockReading { wall, uptime: None }),
+    }
+    .encode()
 }
 
 /// `payload` as the sealed file `name`; `None` if no sealed file has that name.

@@ -164,15 +164,39 @@ impl Manifest {
 
     /// Bytes that the segments of each day take.
     pub(super) fn bytes_of_days(&self) -> BTreeMap<UtcDay, u64> {
-        let mut days = BTreeMap::new();
+        let mut days: BTreeMap<UtcDay, u64> = BTreeMap::new();
         for (name, length) in &self.segments {
-            *days.entry(name.day).or_default() += length.least();
+            let bytes = days.entry(name.day).or_default();
+            *bytes = bytes.saturating_add(length.least());
         }
         days
     }
 
     /// Bytes that all segments take.
     pub(super) fn bytes(&self) -> u64 {
-        self.segments.values().map(|length| length.least()).sum()
+        let lengths = self.segments.values().map(|length| length.least());
+        lengths.fold(0, u64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No log has such segments, but whoever has its keys can say so.
+    #[test]
+    fn lengths_that_overflow_together() {
+        let day = UtcDay::from_unix_days(7);
+        let length = Length {
+            acknowledged: u64::MAX,
+            found: 1,
+        };
+        let segments = [0, 1].map(|number| (SegmentName { day, number }, length));
+        let manifest = Manifest {
+            segments: segments.into(),
+            ..Manifest::default()
+        };
+        assert_eq!(manifest.bytes(), u64::MAX);
+        assert_eq!(manifest.bytes_of_days(), [(day, u64::MAX)].into());
     }
 }
