@@ -27,6 +27,8 @@ mod golden;
 mod own_data;
 #[path = "log/reading.rs"]
 mod reading;
+#[path = "log/renewing.rs"]
+mod renewing;
 #[path = "log/tampering.rs"]
 mod tampering;
 #[path = "log/verification.rs"]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::admission::Admission;
+use super::format::FileKind;
 use super::home::Home;
 use super::segment::SegmentName;
 use super::{EncounterLog, FileStorage, KeyError, KeyProvider, LogError, Storage, renewal};
@@ -40,6 +41,7 @@ impl EncounterLog {
     ///
     /// [`LogError::Io`], [`LogError::Corrupted`].
     pub fn purge(&mut self, today: UtcDay) -> Result<Purged, LogError> {
+        self.home.be_ready(&*self.keys)?;
         let oldest = today.saturating_sub(self.options.retention_days());
         let listed = self.home.segment_names()?;
         let known = self.manifest.segments.keys().cloned();
@@ -59,9 +61,13 @@ impl EncounterLog {
                 return Err(error);
             }
         }
-        let deleted = self.home.delete(&old)?;
-        self.manifest.doomed.retain(|name| !old.contains(name));
-        let due = deleted > 0 || self.manifest.renewed != Some(today);
+        let (deleted, all) = self.home.delete(&old);
+        if all.is_ok() {
+            self.manifest.doomed.retain(|name| !old.contains(name));
+        }
+        // A reading key that the provider has not taken yet is one of before, which opens what was deleted.
+        let unfinished = self.home.has(FileKind::ReadingKey)?;
+        let due = deleted > 0 || unfinished || self.manifest.renewed != Some(today);
         let keys = match due {
             true => self.renew(today)?,
             false => KeysRenewed::NotDue,
@@ -70,7 +76,8 @@ impl EncounterLog {
             // A renewal has noted that they are gone.
             self.write_manifest()?;
         }
-        Ok(Purged { deleted, keys })
+        // Told only now: a file that stays is no reason not to have the keys forgotten that open it.
+        all.map(|()| Purged { deleted, keys })
     }
 
     fn renew(&mut self, today: UtcDay) -> Result<KeysRenewed, LogError> {
@@ -110,8 +117,9 @@ impl EncounterLog {
     }
 }
 
-/// Destroys the log in `directory`, open or not: see [`EncounterLog::wipe`]. A writer that has it open is
-/// stopped by its next failing write.
+/// Destroys the log in `directory`: see [`EncounterLog::wipe`]. If a writer has it open, which had better be
+/// closed before, it goes on until it next notes what it has written, 64 batches at most, is then told that there is no
+/// log, and what it has acknowledged meanwhile is lost with the rest.
 ///
 /// # Errors
 ///

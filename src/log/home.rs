@@ -41,6 +41,9 @@ pub(super) struct Home {
     pub(super) log_id: LogId,
     /// The public part of the reading key; `None` in a log of before there was one.
     pub(super) reading: Option<[u8; 32]>,
+    /// Whether a renewal has failed where it left files of both keys: nothing may be written until
+    /// [`settle_anew`](Self::settle_anew) has succeeded.
+    pub(super) is_unsettled: bool,
 }
 
 impl Home {
@@ -73,6 +76,7 @@ impl Home {
             kek: Arc::new(kek),
             log_id: LogId(*log_id),
             reading,
+            is_unsettled: false,
         })
     }
 
@@ -89,6 +93,7 @@ impl Home {
             kek: Arc::new(kek),
             log_id: LogId(fresh_id()?),
             reading: Some(public(&reading)?),
+            is_unsettled: false,
         };
         home.replace(FileKind::Meta.name(), &home.sealed_meta()?)?;
         Ok(home)
@@ -109,6 +114,41 @@ impl Home {
         self.replace(FileKind::Meta.name(), &self.sealed_meta()?)
     }
 
+    /// Finds out which keys the log has, and ends what a failed renewal has left.
+    pub(super) fn settle_anew(
+        &mut self,
+        keys: &(impl KeyProvider + ?Sized),
+    ) -> Result<(), LogError> {
+        let home = Self::open(Arc::clone(&self.storage), keys)?;
+        home.settle()?;
+        *self = home;
+        Ok(())
+    }
+
+    /// To be called before anything is written that could not be written twice: refuses if the log has been
+    /// destroyed meanwhile, and settles what a failed renewal has left.
+    pub(super) fn be_ready(&mut self, keys: &(impl KeyProvider + ?Sized)) -> Result<(), LogError> {
+        if self.is_unsettled {
+            self.settle_anew(keys)?;
+        }
+        match self.has(FileKind::Meta)? {
+            true => Ok(()),
+            false => Err(LogError::NoLog {
+                directory: self.storage.location().to_owned(),
+            }),
+        }
+    }
+
+    /// Whether there is a file of this kind.
+    pub(super) fn has(&self, kind: FileKind) -> Result<bool, LogError> {
+        match self.storage.open(kind.name()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            opened => opened
+                .map(|_| true)
+                .map_err(|e| self.io("open", kind.name(), e)),
+        }
+    }
+
     /// Ends what a crash has interrupted: files of keys that the log has now take the place of the old ones,
     /// and all others that were being written go.
     pub(super) fn settle(&self) -> Result<(), LogError> {
@@ -122,7 +162,8 @@ impl Home {
         if renewed {
             self.take_next()?;
         }
-        let leftover = |name: &String| name.ends_with(NEW) || name.ends_with(NEXT);
+        let unfinished = |name: &str| name.ends_with(NEW) || name.ends_with(NEXT);
+        let leftover = |name: &String| unfinished(name) && Self::is_ours(name);
         for name in self.list()?.into_iter().filter(leftover) {
             self.remove(&name)?;
         }
@@ -170,11 +211,11 @@ impl Home {
         }
     }
 
-    /// Whether the log is of other keys by now.
+    /// Whether the log is of other keys by now, or about to be.
     fn is_renewed(&self) -> Result<bool, LogError> {
         let files = read_both(&*self.storage, FileKind::Meta)?;
-        let opened = first_that_opens(&files, |it| FileKind::Meta.open(&self.kek, &[], it))?;
-        Ok(opened.is_none() && !files.is_empty())
+        let opens = |it: &Vec<u8>| matches!(FileKind::Meta.open(&self.kek, &[], it), Ok(Some(_)));
+        Ok(!files.iter().all(opens))
     }
 
     /// The payload of a file sealed to the reading key; `None` if there is none that opens.
@@ -289,18 +330,24 @@ impl Home {
         }
     }
 
-    /// Deletes those of the segments that are there, for certain, and tells how many.
-    pub(super) fn delete(&self, names: &BTreeSet<SegmentName>) -> Result<usize, LogError> {
-        let there = self.segment_names()?;
-        let mut deleted = 0;
+    /// Deletes those of the segments that are there, for certain, and tells how many; one that cannot be
+    /// deleted keeps no other from it, and is told.
+    pub(super) fn delete(&self, names: &BTreeSet<SegmentName>) -> (usize, Result<(), LogError>) {
+        let there = match self.segment_names() {
+            Ok(there) => there,
+            Err(error) => return (0, Err(error)),
+        };
+        let (mut deleted, mut first) = (0, Ok(()));
         for name in there.iter().filter(|name| names.contains(name)) {
-            self.remove(&name.to_string())?;
-            deleted += 1;
+            match self.remove(&name.to_string()) {
+                Ok(()) => deleted += 1,
+                failed => first = first.and(failed),
+            }
         }
         if deleted > 0 {
-            self.sync_directory()?;
+            first = first.and(self.sync_directory());
         }
-        Ok(deleted)
+        (deleted, first)
     }
 
     pub(super) fn sync(&self, name: &str) -> Result<(), LogError> {
@@ -351,13 +398,11 @@ fn load_or_make(
 }
 
 /// The file of this kind, and the one of the next keys, as far as they are there. While keys are renewed
-/// either may be the one that opens.
+/// either may be the one that opens. The next one is read first: it may take the place of the other meanwhile.
 fn read_both(storage: &dyn Storage, kind: FileKind) -> Result<Vec<Vec<u8>>, LogError> {
-    let mut files = Vec::new();
-    for name in [kind.name(), &next(kind)] {
-        files.extend(read_file(storage, name)?);
-    }
-    Ok(files)
+    let next = read_file(storage, &next(kind))?;
+    let now = read_file(storage, kind.name())?;
+    Ok(now.into_iter().chain(next).collect())
 }
 
 /// What `open` makes of the first file of which it makes anything; an error only if there is none.

@@ -110,8 +110,10 @@ impl Manifest {
     pub(super) fn adopt(home: &Home) -> Result<Self, LogError> {
         let before = Self::read(home)?;
         let mut manifest = before.clone().unwrap_or_default();
-        home.delete(&manifest.doomed)?;
-        manifest.doomed.clear();
+        // What cannot be deleted stays doomed, and is tried again.
+        if let (_, Ok(())) = home.delete(&manifest.doomed) {
+            manifest.doomed.clear();
+        }
         for name in home.segment_names()? {
             let file = name.to_string();
             let stored = home.storage.open(&file);

@@ -302,12 +302,14 @@ impl EncounterLog {
     }
 
     fn write_manifest(&mut self) -> Result<(), LogError> {
+        self.home.be_ready(&*self.keys)?;
         self.unnoted = 0;
         self.manifest.clock = self.clock.or(self.manifest.clock);
         self.manifest.write(&self.home)
     }
 
     fn create_segment(&mut self, day: UtcDay) -> Result<SegmentWriter, LogError> {
+        self.home.be_ready(&*self.keys)?;
         let name = self.manifest.next_name(day, &self.home.segment_names()?)?;
         let writer = SegmentWriter::create(&self.home, name)?;
         // Before anything is in it: what the manifest does not know is somebody else's.
@@ -336,6 +338,7 @@ impl EncounterLog {
     }
 
     pub(crate) fn save_stored_keys(&mut self, keys: &[StoredOwnKey]) -> Result<(), LogError> {
+        self.home.be_ready(&*self.keys)?;
         self.home.write_own_keys(keys)
     }
 

@@ -12,8 +12,11 @@
 //!    sealed to the one of now;
 //! 2. the provider takes the next logging key: from here on the log is one of the next keys, since its files
 //!    of before do not open any more;
-//! 3. the provider takes the next reading key; until it has, whoever reads gets it from its file;
-//! 4. the files take the places of the old ones.
+//! 3. the files take the places of the old ones;
+//! 4. the provider takes the next reading key; until it has, whoever reads gets it from its file.
+//!
+//! What fails between 2 and 3 leaves files of both keys, and perhaps nobody knows which are the log's. Nothing
+//! is written then until that has been settled ([`Home::is_unsettled`]), as after a crash.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -54,7 +57,11 @@ impl Reading {
                 roots: BTreeMap::new(),
             });
         };
-        let private = load_private(home, keys, expected)?;
+        let (private, _) = load_private(home, keys, expected)?;
+        Self::with(home, private)
+    }
+
+    fn with(home: &Home, private: Secret<32>) -> Result<Self, LogError> {
         let table = home.read_sealed_to(FileKind::SegmentKeys, &private)?;
         let roots = table
             .as_deref()
@@ -96,24 +103,25 @@ impl Reading {
     }
 }
 
-/// The private part of `expected`: the provider's, or the next one, which it has not taken yet.
+/// The private part of `expected`, and whether the provider has it: if not, it is the next one, which it has
+/// not taken yet.
 fn load_private(
     home: &Home,
     keys: &(impl KeyProvider + ?Sized),
     expected: [u8; 32],
-) -> Result<Secret<32>, LogError> {
+) -> Result<(Secret<32>, bool), LogError> {
     let wrong = || LogError::WrongKey {
         directory: home.storage.location().to_owned(),
     };
     let private = keys.load(KeyPurpose::Reading)?.ok_or_else(wrong)?;
     if public(&private)? == expected {
-        return Ok(private);
+        return Ok((private, true));
     }
     let next = home.read_sealed_to(FileKind::ReadingKey, &private)?;
     let next = next.ok_or_else(wrong)?;
     let next = Secret::new(next.as_slice().try_into().map_err(|_| wrong())?);
     match public(&next)? == expected {
-        true => Ok(next),
+        true => Ok((next, false)),
         false => Err(wrong()),
     }
 }
@@ -137,7 +145,7 @@ fn roots_in(table: &[u8]) -> Option<BTreeMap<SegmentId, Secret<32>>> {
 
 /// Makes both keys of the log anew, so that of its segments only those of `live` can be opened, ever again.
 ///
-/// After an error the keys of `home` are those that its files are under, whichever that are.
+/// After an error `home` knows whether it is settled which keys its files are under.
 pub(super) fn renew(
     home: &mut Home,
     keys: &(impl KeyProvider + ?Sized),
@@ -145,10 +153,12 @@ pub(super) fn renew(
     manifest: Vec<u8>,
 ) -> Result<(), LogError> {
     let expected = home.reading.ok_or(LogError::Crypto)?;
-    let private = load_private(home, keys, expected)?;
-    // A renewal that was cut short may have left it to us to give the provider its key.
-    keys.replace(KeyPurpose::Reading, &private)?;
-    let reading = Reading::load(home, keys)?;
+    let (private, kept) = load_private(home, keys, expected)?;
+    if !kept {
+        // A renewal that was cut short has left it to us; its file is about to hold another.
+        keys.replace(KeyPurpose::Reading, &private)?;
+    }
+    let reading = Reading::with(home, private)?;
     let table = Zeroizing::new(table_of(home, &reading, live)?);
 
     let (kek, next_private) = (fresh_key()?, fresh_key()?);
@@ -158,14 +168,18 @@ pub(super) fn renew(
         ..home.clone()
     };
     write_next(home, &renewed, &table, &next_private, manifest)?;
+    home.is_unsettled = true;
     if let Err(error) = keys.replace(KeyPurpose::Logging, &renewed.kek) {
         // It may have taken it all the same.
-        *home = Home::open(Arc::clone(&home.storage), keys)?;
-        home.settle()?;
+        home.settle_anew(keys)?;
         return Err(error.into());
     }
-    *home = renewed;
+    *home = Home {
+        is_unsettled: true,
+        ..renewed
+    };
     home.take_next()?;
+    home.is_unsettled = false;
     keys.replace(KeyPurpose::Reading, &next_private)?;
     home.remove(FileKind::ReadingKey.name())?;
     home.sync_directory()
