@@ -37,7 +37,9 @@ use super::{AdapterState, Filter, RadioError, RadioSink, Scanner, SystemOptions}
 /// sink of the adapter, in pauses too: [`AdapterState::Off`] and [`AdapterState::Gone`] when the
 /// adapter is switched off or unplugged, or `bluetoothd` has ended (`Gone` too if it has only been
 /// restarted), and [`AdapterState::Ready`] once it can be used again. A scan that was interrupted, or
-/// could not begin for such a reason, goes on by then. Only when the system's bus itself has ended,
+/// could not begin for such a reason, goes on by then. A scan that BlueZ refuses, as it does for up to ten
+/// seconds after it has crashed, is told to be `Ready` as well once frames with identifiers come all the
+/// same; those of iPhones that would have to be read do not. Only when the system's bus itself has ended,
 /// `Gone` is the last word until the scanner is started again.
 pub struct BtleplugScanner {
     options: SystemOptions,

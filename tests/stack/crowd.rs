@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use truyvet::protocol::OwnKey;
@@ -157,7 +157,7 @@ fn eight_tracers() {
         let adapters = (0_u16..).take(TRACERS);
         let before: Vec<_> = adapters.map(|it| snoop.broadcasts(it).len()).collect();
         let minutes = setting("TRUYVET_BED_MINUTES", 1);
-        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        watch(&tracers, Duration::from_secs(60 * minutes)).await;
         println!("after {minutes} minutes on the air:");
 
         for traced in &tracers {
@@ -174,6 +174,26 @@ fn eight_tracers() {
         }
         compare(&logs, &own);
     });
+}
+
+/// Lets time pass, and says who fails meanwhile, and why.
+async fn watch(tracers: &[Traced], time: Duration) {
+    let begun = Instant::now();
+    let mut told = vec![String::new(); tracers.len()];
+    while begun.elapsed() < time {
+        for ((traced, told), adapter) in tracers.iter().zip(&mut told).zip(0..) {
+            let health = traced.tracer.health();
+            let state = format!(
+                "scanning {}, advertising {}",
+                health.scanning.state, health.advertising.state
+            );
+            if *told != state {
+                println!("{adapter} after {:.1?}: {state}", begun.elapsed());
+                *told = state;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn pairs() -> impl Iterator<Item = (usize, usize)> {
