@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(mut log) = opened else {
         return;
     };
-    use_it(&mut log, data.len() % 2 == 0);
+    use_it(&mut log, data.len().is_multiple_of(2));
     drop(log);
     read(&storage, &keys);
     // What could be opened once can be again.
