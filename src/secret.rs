@@ -28,9 +28,9 @@ impl<const N: usize> Secret<N> {
         &self.0
     }
 
-    /// A second holder of the same secret, for the rare place that needs one; by name, so that a
-    /// reader sees it.
-    pub(crate) fn duplicate(&self) -> Self {
+    /// A second holder of the same secret, for the rare place that needs one, such as a
+    /// [`KeyProvider`](crate::log::KeyProvider) that gives what it keeps; by name, so that a reader sees it.
+    pub fn duplicate(&self) -> Self {
         Self::new(*self.expose())
     }
 }

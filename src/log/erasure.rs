@@ -1,12 +1,16 @@
 //! Forgetting: what is too old, and everything at once.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::admission::Admission;
 use super::format::FileKind;
 use super::home::Home;
 use super::segment::SegmentName;
-use super::{EncounterLog, FileStorage, KeyError, KeyProvider, LogError, Storage, renewal};
+use super::{
+    EncounterLog, FileStorage, KeyError, KeyProvider, KeyPurpose, LogError, Storage, renewal,
+};
 use crate::time::UtcDay;
 
 /// What a purge has done.
@@ -121,21 +125,31 @@ impl EncounterLog {
 /// closed before, it goes on until it next notes what it has written, 64 batches at most, is then told that there is no
 /// log, and what it has acknowledged meanwhile is lost with the rest.
 ///
+/// The keys of another log are left alone. A log that is damaged so that its own keys do not open it is
+/// destroyed by [`KeyProvider::erase`].
+///
 /// # Errors
 ///
-/// [`LogError::Key`] if the keys may still be there, [`LogError::Io`] if files are.
+/// [`LogError::NoLog`] and [`LogError::WrongKey`] before anything is done, also [`LogError::Key`] if the keys cannot be
+/// had; [`LogError::NotErased`] if the keys may still be there, [`LogError::NotDeleted`] if files are.
 pub fn wipe(
-    directory: impl Into<std::path::PathBuf>,
+    directory: impl Into<PathBuf>,
     keys: &(impl KeyProvider + ?Sized),
 ) -> Result<(), LogError> {
-    wipe_home(&FileStorage::new(directory), keys)
+    let storage: Arc<dyn Storage> = Arc::new(FileStorage::new(directory));
+    match Home::open(Arc::clone(&storage), keys) {
+        // One whose keys have been erased already.
+        Err(LogError::WrongKey { .. }) if keys.load(KeyPurpose::Logging)?.is_none() => {}
+        opened => drop(opened?),
+    }
+    wipe_home(&*storage, keys)
 }
 
 fn wipe_home(storage: &dyn Storage, keys: &(impl KeyProvider + ?Sized)) -> Result<(), LogError> {
     let erased = keys.erase();
     let removed = remove_all(storage);
-    erased?;
-    removed
+    erased.map_err(LogError::NotErased)?;
+    removed.map_err(|error| LogError::NotDeleted(Box::new(error)))
 }
 
 /// Removes what is a log's, and nothing else.

@@ -103,6 +103,17 @@ pub enum LogError {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
+    /// A log was to be destroyed, and its keys may still be there.
+    #[error(
+        "the log's files are deleted as far as they could be, but its keys may still be there, and open any copy: \
+         {0}; try again, or erase them by hand"
+    )]
+    NotErased(KeyError),
+    /// A log was to be destroyed, and not all of its files could be deleted.
+    #[error(
+        "the log's keys are erased, and nothing of it opens any more, but files of it are left: {0}"
+    )]
+    NotDeleted(Box<LogError>),
     /// The thread that wrote to the log has panicked.
     #[error("the writer of the log has died: restart, and report it")]
     WriterDied,

@@ -264,3 +264,34 @@ fn leftovers_of_a_renewal_are_cleared_away() {
         assert_ne!(name, "reading-key.sealed");
     }
 }
+
+/// A slip of the fingers destroys nothing.
+#[test]
+fn only_the_log_of_these_keys_is_wiped() {
+    let (mine, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [keys, of_other] = [(); 2].map(|()| Arc::new(MemoryKey::random().unwrap()));
+    let mut log = EncounterLog::open(mine.path(), Arc::clone(&keys)).unwrap();
+    log.append(&sightings(0..2)).unwrap();
+    drop(log);
+    let refused = wipe(other.path(), &keys);
+    assert!(
+        matches!(refused, Err(LogError::NoLog { .. })),
+        "{refused:?}"
+    );
+    let refused = wipe(other.path().join("absent"), &keys);
+    assert!(
+        matches!(refused, Err(LogError::NoLog { .. })),
+        "{refused:?}"
+    );
+    drop(EncounterLog::open(other.path(), Arc::clone(&of_other)).unwrap());
+    let refused = wipe(other.path(), &keys);
+    assert!(
+        matches!(refused, Err(LogError::WrongKey { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(read_all(mine.path(), &keys), sightings(0..2));
+    // What an interrupted one has left goes.
+    of_other.erase().unwrap();
+    wipe(other.path(), &of_other).unwrap();
+    assert!(!other.path().join("log.meta").exists());
+}

@@ -83,7 +83,7 @@ fn run(args: &Args) -> Result<String, Error> {
                 directory.display()
             ))
         }
-        false => store_and_read(&directory, &keys),
+        false => store_and_read(&directory, &Arc::new(keys)),
     }
 }
 
@@ -110,8 +110,8 @@ fn open(_: StoreChoice) -> Result<Arc<CredentialStore>, Error> {
 }
 
 /// What an app does: it opens the log with its provider, and hands the same one to whoever reads.
-fn store_and_read(directory: &Path, keys: &Keyring) -> Result<String, Error> {
-    let mut log = EncounterLog::open(directory, keys)?;
+fn store_and_read(directory: &Path, keys: &Arc<Keyring>) -> Result<String, Error> {
+    let mut log = EncounterLog::open(directory, Arc::clone(keys))?;
     log.append(&[made_up()])?;
 
     let mut text = String::new();
