@@ -291,6 +291,7 @@ impl Engine {
         self.take(now, out);
         self.store_batch();
         self.reading = Reading::default();
+        self.erasure.stop();
         self.scan.turn_off();
         self.advertise.turn_off();
         self.actions.push_back(Action::StopAdvertising);
