@@ -134,6 +134,8 @@ pub(super) struct Erasure {
     before_jump: Option<Option<Hold>>,
     /// When what failed is tried again.
     retry: Option<Duration>,
+    /// Keys that open what is too old could not be made anew yet.
+    keys_deferred: bool,
 }
 
 impl Erasure {
@@ -257,21 +259,31 @@ impl Engine {
     /// How [`Action::Purge`] went with the keys that open what is too old. Where they could not be made anew
     /// because the device is locked, say, the purge is asked for again, each hour and when a day begins.
     pub fn erasure_result(&mut self, now: Moment, keys: &KeysRenewed) {
-        let failing = matches!(self.health.erasure.state, State::Failing(_));
         let state = match keys {
             // Whatever was put off before is still to be done.
-            KeysRenewed::NotDue if failing => self.health.erasure.state.clone(),
+            KeysRenewed::NotDue if self.erasure.keys_deferred => self.health.erasure.state.clone(),
             KeysRenewed::Renewed | KeysRenewed::NotDue => State::Working,
             KeysRenewed::Deferred(why @ KeyError::CannotReplace) => {
                 State::Unsupported(why.to_string())
             }
             KeysRenewed::Deferred(why) => State::Failing(why.to_string()),
         };
+        self.erasure.keys_deferred = self.set_erasure(now, state);
+    }
+
+    /// [`Action::Purge`] has failed, for `reason`: it is asked for again, each hour and when a day begins.
+    pub fn erasure_failed(&mut self, now: Moment, reason: String) {
+        self.set_erasure(now, State::Failing(reason));
+    }
+
+    /// Gives whether it fails.
+    fn set_erasure(&mut self, now: Moment, state: State) -> bool {
         let failing = matches!(state, State::Failing(_));
         self.erasure.retry = failing.then(|| now.monotonic.saturating_add(ERASURE_RETRY));
         if self.health.erasure.set(state, now.wall) {
             self.tell_health(now);
         }
+        failing
     }
 }
 
