@@ -221,7 +221,11 @@ impl Phone {
                         self.engine.erasure_result(now, &purged.keys);
                         None
                     }
-                    Err(error) => Some(error),
+                    Err(error) => {
+                        // It is asked for again in an hour.
+                        self.engine.erasure_failed(now, error.to_string());
+                        Some(error)
+                    }
                 },
                 Action::Store(sightings) => match self.log.append(&sightings) {
                     Ok(()) => None,

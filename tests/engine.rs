@@ -16,6 +16,8 @@ mod erasure;
 mod health;
 #[path = "engine/hearing.rs"]
 mod hearing;
+#[path = "engine/nights.rs"]
+mod nights;
 #[path = "engine/reading.rs"]
 mod reading;
 #[path = "engine/rotation.rs"]

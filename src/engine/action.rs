@@ -41,7 +41,8 @@ pub enum Action {
     /// than not to be.
     SaveKeys,
     /// Delete what the log holds from before the retention that ends today, and tell
-    /// [`Engine::erasure_result`](super::Engine::erasure_result) of the keys.
+    /// [`Engine::erasure_result`](super::Engine::erasure_result) of the keys, or
+    /// [`Engine::erasure_failed`](super::Engine::erasure_failed), which has it be asked for again.
     Purge(UtcDay),
     /// Tell the app.
     Tell(Event),

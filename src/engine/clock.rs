@@ -103,8 +103,7 @@ impl Engine {
         self.neighbours.close_all(&mut out);
         self.take(now, out);
         if by_ms > 0 {
-            let by_ms = saturated(by_ms);
-            self.hold_unless_it_slept(now, HoldCause::ClockAhead { by_ms });
+            self.hold_unless_it_slept(now, saturated(by_ms));
         } else {
             self.hold_goes_on(now);
         }
@@ -129,6 +128,11 @@ impl Engine {
     /// ([`Health::deletion_held`](super::Health::deletion_held)).
     pub fn resume_clock(&mut self, last: ClockReading, now: ClockReading) {
         self.watch.resumed = Some((last, now));
+    }
+
+    pub(super) fn tells_uptime(&self) -> bool {
+        let reading = self.watch.reading;
+        reading.is_some_and(|reading| reading.uptime.is_some())
     }
 
     pub(super) fn judge_resumed_clock(&mut self, now: Moment) {

@@ -11,6 +11,20 @@ use crate::time::{Moment, Timestamp, UtcDay};
 /// come back with the true one. Chosen: a day, in which a wrong clock is noticed and set right.
 pub(super) const DELETION_HELD: Duration = Duration::from_secs(86_400);
 
+/// A day counts as one on which the tracer has run if it ran for so long. Chosen: a phone is awake for longer, and
+/// fourteen such days are longer than [`DELETION_HELD`].
+const DAY_RUN_MIN: Duration = Duration::from_secs(7_200);
+
+/// So many days one after the other on which the tracer has run make the next believable, where a sleep looks like a
+/// jump. Chosen: with one, a clock that was set ahead twice would be believed.
+const DAYS_RUN_MIN: u32 = 2;
+
+/// So many if the clock went ahead by more than a day: of [`DAY_RUN_MIN`] each, as long as [`DELETION_HELD`].
+const DAYS_RUN_MIN_IN_DOUBT: u32 = 12;
+
+/// A jump forward that is longer is no night's sleep. Chosen.
+const SLEEP_MAX: Duration = Duration::from_secs(86_400);
+
 /// Keys that could not be made anew are tried again so often. Chosen: a device that was locked at midnight is
 /// unlocked in the morning, and each try asks the system's keystore, which may cost power.
 const ERASURE_RETRY: Duration = Duration::from_secs(3_600);
@@ -50,7 +64,63 @@ pub enum HoldCause {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hold {
     held: DeletionHeld,
+    since: Duration,
     until: Duration,
+    /// By how much the clock has gone ahead since, in jumps each of which may have been a sleep.
+    slept: Duration,
+    /// What it began with was more than a sleep.
+    in_doubt: bool,
+}
+
+impl Hold {
+    fn new(now: Moment, cause: HoldCause, in_doubt: bool) -> Self {
+        Self {
+            held: DeletionHeld {
+                cause,
+                since: now.wall,
+                until: now.wall.saturating_add(DELETION_HELD),
+            },
+            since: now.monotonic,
+            until: now.monotonic.saturating_add(DELETION_HELD),
+            slept: Duration::ZERO,
+            in_doubt,
+        }
+    }
+
+    /// Still the same after a jump that may have been a sleep, unless there was more sleep than a day beside the
+    /// time that the tracer has run: else the clock could be set far ahead just before the end.
+    fn after_sleep(self, now: Moment, slept: Duration) -> Option<Self> {
+        let ran = now.monotonic.saturating_sub(self.since);
+        let sum = self.slept.saturating_add(slept);
+        let plausible = slept <= SLEEP_MAX && sum <= SLEEP_MAX.saturating_add(ran);
+        plausible.then_some(Self { slept: sum, ..self })
+    }
+}
+
+/// On which days the tracer has run.
+#[derive(Clone, Copy, Debug)]
+struct DaysRun {
+    today: UtcDay,
+    /// Since when it is today, on the monotonic clock.
+    since: Duration,
+    /// Days before today, one after the other, on each of which it ran for [`DAY_RUN_MIN`].
+    before: u32,
+}
+
+impl DaysRun {
+    fn next(self, today: UtcDay, now: Moment) -> Self {
+        let ran = now.monotonic.saturating_sub(self.since);
+        let counts = self.today.end().utc_day() == today && ran >= DAY_RUN_MIN;
+        Self {
+            today,
+            since: now.monotonic,
+            before: if counts {
+                self.before.saturating_add(1)
+            } else {
+                0
+            },
+        }
+    }
 }
 
 /// What is due to be forgotten.
@@ -58,11 +128,14 @@ pub(super) struct Hold {
 pub(super) struct Erasure {
     today: Option<UtcDay>,
     due: bool,
+    days_run: Option<DaysRun>,
     hold: Option<Hold>,
     /// What was held before a jump of which nobody knows yet whether the machine slept.
     before_jump: Option<Option<Hold>>,
-    /// When keys that could not be made anew are tried again.
+    /// When what failed is tried again.
     retry: Option<Duration>,
+    /// Keys that open what is too old could not be made anew yet.
+    keys_deferred: bool,
 }
 
 impl Erasure {
@@ -73,20 +146,49 @@ impl Erasure {
             None => self.retry,
         }
     }
+
+    /// Nobody is running any more.
+    pub(super) fn stop(&mut self) {
+        self.days_run = None;
+    }
+
+    /// It is `today`: whether that has just begun.
+    fn day_begins(&mut self, today: UtcDay, now: Moment) -> bool {
+        match &mut self.days_run {
+            Some(days) if days.today != today => *days = days.next(today, now),
+            Some(_) => {}
+            None => {
+                self.days_run = Some(DaysRun {
+                    today,
+                    since: now.monotonic,
+                    before: 0,
+                });
+            }
+        }
+        self.today.replace(today) != Some(today)
+    }
+
+    /// Whether the tracer has run on so many days before today that this is the time, though it is held.
+    fn is_believed(&self) -> bool {
+        let needed = match self.hold {
+            Some(Hold { in_doubt: true, .. }) => DAYS_RUN_MIN_IN_DOUBT,
+            _ => DAYS_RUN_MIN,
+        };
+        self.days_run.is_some_and(|days| days.before >= needed)
+    }
 }
 
 impl Engine {
     /// Forgets what is older than the retention when a day begins, unless that is held.
     pub(super) fn forget(&mut self, now: Moment) {
         let today = now.wall.utc_day();
-        if self.erasure.today.replace(today) != Some(today) {
-            self.erasure.due = true;
-        }
-        if self
-            .erasure
-            .hold
-            .is_some_and(|hold| hold.until <= now.monotonic)
-        {
+        let begins = self.erasure.day_begins(today, now);
+        self.erasure.due |= begins;
+        // Where the time since the machine's start is told, it alone tells a sleep.
+        let believed = begins && !self.tells_uptime() && self.erasure.is_believed();
+        let ends = |hold: Hold| believed || hold.until <= now.monotonic;
+        if self.erasure.hold.is_some_and(ends) {
+            self.erasure.before_jump = None;
             self.set_hold(None, now);
             self.tell_health(now);
         }
@@ -103,20 +205,23 @@ impl Engine {
 
     /// Erases nothing for a day.
     pub(super) fn hold_deletion(&mut self, now: Moment, cause: HoldCause) {
-        let held = DeletionHeld {
-            cause,
-            since: now.wall,
-            until: now.wall.saturating_add(DELETION_HELD),
-        };
-        let until = now.monotonic.saturating_add(DELETION_HELD);
-        self.set_hold(Some(Hold { held, until }), now);
+        self.set_hold(Some(Hold::new(now, cause, true)), now);
     }
 
-    /// Erases nothing for a day, unless it turns out that the machine slept.
-    pub(super) fn hold_unless_it_slept(&mut self, now: Moment, cause: HoldCause) {
+    /// Erases nothing for a day after a jump of `by_ms` forward, unless it turns out that the machine slept. What is
+    /// held already is held no longer for a jump that may have been a sleep: a device that sleeps each night, and whose
+    /// clocks do not tell, would never erase.
+    pub(super) fn hold_unless_it_slept(&mut self, now: Moment, by_ms: i64) {
         let before = self.erasure.hold;
         self.erasure.before_jump.get_or_insert(before);
-        self.hold_deletion(now, cause);
+        let jump = Duration::from_millis(by_ms.unsigned_abs());
+        let hold = before
+            .and_then(|hold| hold.after_sleep(now, jump))
+            .unwrap_or_else(|| {
+                let in_doubt = jump > SLEEP_MAX || before.is_some_and(|hold| hold.in_doubt);
+                Hold::new(now, HoldCause::ClockAhead { by_ms }, in_doubt)
+            });
+        self.set_hold(Some(hold), now);
     }
 
     /// The jump before `now` is explained by a sleep, or it is not.
@@ -136,7 +241,7 @@ impl Engine {
 
     fn set_hold(&mut self, hold: Option<Hold>, now: Moment) {
         self.erasure.hold = hold;
-        self.health.deletion_held = hold.map(|Hold { held, until }| DeletionHeld {
+        self.health.deletion_held = hold.map(|Hold { held, until, .. }| DeletionHeld {
             until: now.wall.saturating_add(until.saturating_sub(now.monotonic)),
             ..held
         });
@@ -154,21 +259,31 @@ impl Engine {
     /// How [`Action::Purge`] went with the keys that open what is too old. Where they could not be made anew
     /// because the device is locked, say, the purge is asked for again, each hour and when a day begins.
     pub fn erasure_result(&mut self, now: Moment, keys: &KeysRenewed) {
-        let failing = matches!(self.health.erasure.state, State::Failing(_));
         let state = match keys {
             // Whatever was put off before is still to be done.
-            KeysRenewed::NotDue if failing => self.health.erasure.state.clone(),
+            KeysRenewed::NotDue if self.erasure.keys_deferred => self.health.erasure.state.clone(),
             KeysRenewed::Renewed | KeysRenewed::NotDue => State::Working,
             KeysRenewed::Deferred(why @ KeyError::CannotReplace) => {
                 State::Unsupported(why.to_string())
             }
             KeysRenewed::Deferred(why) => State::Failing(why.to_string()),
         };
+        self.erasure.keys_deferred = self.set_erasure(now, state);
+    }
+
+    /// [`Action::Purge`] has failed, for `reason`: it is asked for again, each hour and when a day begins.
+    pub fn erasure_failed(&mut self, now: Moment, reason: String) {
+        self.set_erasure(now, State::Failing(reason));
+    }
+
+    /// Gives whether it fails.
+    fn set_erasure(&mut self, now: Moment, state: State) -> bool {
         let failing = matches!(state, State::Failing(_));
         self.erasure.retry = failing.then(|| now.monotonic.saturating_add(ERASURE_RETRY));
         if self.health.erasure.set(state, now.wall) {
             self.tell_health(now);
         }
+        failing
     }
 }
 

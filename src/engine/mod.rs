@@ -39,7 +39,10 @@
 //!         Action::Store(sightings) => log.append(&sightings)?,
 //!         // Somebody set it, or the machine slept: the clock of its start tells.
 //!         Action::Tell(Event::ClockJumped { .. }) => engine.clock_reading(clock.now(), clock.reading()),
-//!         Action::Purge(today) => engine.erasure_result(clock.now(), &log.purge(today)?.keys),
+//!         Action::Purge(today) => match log.purge(today) {
+//!             Ok(purged) => engine.erasure_result(clock.now(), &purged.keys),
+//!             Err(error) => engine.erasure_failed(clock.now(), error.to_string()),
+//!         },
 //!         _ => {}
 //!     }
 //! }
@@ -291,6 +294,7 @@ impl Engine {
         self.take(now, out);
         self.store_batch();
         self.reading = Reading::default();
+        self.erasure.stop();
         self.scan.turn_off();
         self.advertise.turn_off();
         self.actions.push_back(Action::StopAdvertising);

@@ -105,7 +105,9 @@ impl Clock for SystemClock {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    /// On Android `None` where the system does not let apps read `/proc/uptime`: an app's own clock gives
+    /// `elapsedRealtime` there.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn uptime(&self) -> Option<Uptime> {
         uptime_of(
             &std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?,
@@ -115,7 +117,7 @@ impl Clock for SystemClock {
 }
 
 /// Linux's: a UUID (random(4)), and seconds since the start, sleep included, with two decimals (proc_uptime(5)).
-#[cfg(any(target_os = "linux", test))]
+#[cfg(any(target_os = "linux", target_os = "android", test))]
 fn uptime_of(boot_id: &str, uptime: &str) -> Option<Uptime> {
     let (seconds, hundredths) = uptime.split_whitespace().next()?.split_once('.')?;
     let (seconds, hundredths) = (

@@ -88,6 +88,41 @@ fn keys_that_could_not_be_renewed_are_tried_each_hour_and_it_is_told() {
 }
 
 #[test]
+fn a_purge_that_failed_is_tried_each_hour_and_it_is_told() {
+    let (mut rig, actions) = Rig::started(Config::new(Protocol::gaen()));
+    let today = rig.clock.now().wall.utc_day();
+    assert_eq!(purges(&actions), [today]);
+    for _ in 0..2 {
+        let reason = "the disk is full".to_owned();
+        rig.engine.erasure_failed(rig.clock.now(), reason);
+        assert_eq!(purges(&rig.pass(s(3_599))), []);
+        assert_eq!(purges(&rig.pass(s(1))), [today]);
+    }
+    let said = rig.engine.health().to_string();
+    assert!(said.contains("the disk is full"), "{said}");
+    // Nothing was too old: that is all there was to do.
+    rig.engine
+        .erasure_result(rig.clock.now(), &KeysRenewed::NotDue);
+    assert_eq!(rig.engine.health().erasure.state, State::Working);
+    assert_eq!(purges(&rig.pass(s(6 * 3_600))), []);
+}
+
+#[test]
+fn a_purge_that_failed_does_not_hide_keys_that_were_put_off() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    rig.engine.erasure_result(rig.clock.now(), &locked());
+    rig.engine
+        .erasure_failed(rig.clock.now(), "the disk is full".to_owned());
+    rig.engine
+        .erasure_result(rig.clock.now(), &KeysRenewed::NotDue);
+    assert!(matches!(
+        rig.engine.health().erasure.state,
+        State::Failing(_)
+    ));
+    assert_eq!(purges(&rig.pass(s(3_600))).len(), 1);
+}
+
+#[test]
 fn what_was_put_off_is_tried_when_a_day_begins() {
     let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
     // A quarter to midnight.
