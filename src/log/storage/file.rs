@@ -10,7 +10,7 @@ use super::{AppendFile, Storage, StoredFile};
 /// Its writer holds an exclusive lock on it; it is empty.
 const LOCK: &str = "lock";
 
-/// A directory that its owner alone may read.
+/// A directory, which its owner alone may read if it is made here; what is in it always is.
 #[derive(Clone, Debug)]
 pub struct FileStorage {
     directory: PathBuf,
@@ -55,6 +55,8 @@ impl Storage for FileStorage {
     fn lock(&self) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(self.path(LOCK))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
