@@ -128,6 +128,8 @@ impl DaysRun {
 pub(super) struct Erasure {
     today: Option<UtcDay>,
     due: bool,
+    /// The day that was purged last.
+    purged: Option<UtcDay>,
     days_run: Option<DaysRun>,
     hold: Option<Hold>,
     /// What was held before a jump of which nobody knows yet whether the machine slept.
@@ -141,10 +143,14 @@ pub(super) struct Erasure {
 impl Erasure {
     /// When something is to be done.
     pub(super) fn next_look(&self) -> Option<Duration> {
-        match self.hold {
-            Some(hold) => Some(hold.until),
-            None => self.retry,
-        }
+        let held_until = self.hold.map(|hold| hold.until);
+        let retry = self.retry.filter(|_| self.may_retry());
+        held_until.into_iter().chain(retry).min()
+    }
+
+    /// A hold does not put off what was begun before it, for the same day: nothing more is forgotten by it.
+    fn may_retry(&self) -> bool {
+        self.hold.is_none() || self.today == self.purged
     }
 
     /// Nobody is running any more.
@@ -192,12 +198,12 @@ impl Engine {
             self.set_hold(None, now);
             self.tell_health(now);
         }
-        if self.erasure.hold.is_some() {
-            return;
-        }
         let retried = self.erasure.retry.is_some_and(|at| at <= now.monotonic);
-        if std::mem::take(&mut self.erasure.due) || retried {
+        let due = self.erasure.due && self.erasure.hold.is_none();
+        if due || (retried && self.erasure.may_retry()) {
+            self.erasure.due &= !due;
             self.erasure.retry = None;
+            self.erasure.purged = Some(today);
             self.forget_before(today.saturating_sub(self.config.retention_days));
             self.actions.push_back(Action::Purge(today));
         }

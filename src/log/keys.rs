@@ -29,13 +29,18 @@ use crate::secret::Secret;
 /// all that was ever on the disk and all present keys then open nothing older. One provider
 /// is for one log alone, which calls [`replace`](Self::replace) while it holds its own lock; a second
 /// log on the same keys would lose them at the first one's next renewal.
+///
+/// Its methods never wait for a person, for a fingerprint or a passphrase: they are called from where the log is
+/// written, and a tracer hears, stores and rotates nothing until they return. Where somebody has to be asked, answer
+/// [`KeyError::Unavailable`] at once; the log goes on, and asks again each hour and when a day begins.
 pub trait KeyProvider: Send + Sync {
     /// The key kept for `purpose`; `None` if none has been put there yet.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when it cannot be had, for instance because the device is locked. `None` is
-    /// never the answer then: it has the log make a key anew.
+    /// [`KeyError`] when it cannot be had, for instance because the device is locked, or its owner would have to
+    /// be asked: [`KeyError::Unavailable`] then, and at once. `None` is never the answer then: it has the log
+    /// make a key anew.
     fn load(&self, purpose: KeyPurpose) -> Result<Option<Secret<32>>, KeyError>;
 
     /// Keeps `key` for `purpose` in place of the one before, durably and atomically (a power cut leaves
@@ -43,7 +48,8 @@ pub trait KeyProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when it cannot be kept. The old key is then there still or, if only the last step
+    /// [`KeyError`] when it cannot be kept; [`KeyError::Unavailable`], at once, where its owner would have to be
+    /// asked. The old key is then there still or, if only the last step
     /// failed, the new one; [`load`](Self::load) tells.
     fn replace(&self, purpose: KeyPurpose, key: &Secret<32>) -> Result<(), KeyError>;
 
@@ -63,7 +69,7 @@ pub enum KeyPurpose {
     /// be available while the device is locked.
     Logging,
     /// The X25519 private key (RFC 7748) that alone opens what was heard. Needed only to read and to
-    /// renew; it may ask for an unlocked device, or its owner.
+    /// renew; it may ask for an unlocked device, or for what its owner has unlocked before it is needed.
     Reading,
 }
 

@@ -1,6 +1,7 @@
 //! Devices that sleep, by clocks that cannot tell a sleep from a jump.
 
 use proptest::prelude::*;
+use truyvet::log::{KeyError, KeysRenewed};
 
 use super::*;
 
@@ -35,6 +36,28 @@ fn a_device_that_sleeps_each_night_erases_each_day_though_its_clock_cannot_tell_
         assert!(purged >= 57, "{awake} h awake: {purged} purges");
         assert!(keys <= 14 + 3, "{awake} h awake: {keys} keys");
     }
+}
+
+#[test]
+fn keys_that_were_put_off_at_midnight_are_tried_each_hour_though_the_device_has_slept_since() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
+    lives(&mut rig, 20, 16 * HOUR);
+    let locked = || KeysRenewed::Deferred(KeyError::Unavailable("the device is locked".to_owned()));
+    let today = rig.clock.now().wall.utc_day().end().utc_day();
+    assert_eq!(purges(&rig.pass(14 * HOUR)), [today]);
+    rig.engine.erasure_result(rig.clock.now(), &locked());
+    rig.pass(HOUR / 2);
+    assert_eq!(purges(&leap(&mut rig, 9 * HOUR)), []);
+    assert!(rig.engine.health().deletion_held.is_some());
+    for _ in 0..3 {
+        assert_eq!(purges(&rig.pass(HOUR / 2)), [today]);
+        rig.engine.erasure_result(rig.clock.now(), &locked());
+        assert_eq!(purges(&rig.pass(HOUR / 2)), []);
+    }
+    // Not for a day in the far future, and no hour of it is asked again and again.
+    assert_eq!(purges(&leap(&mut rig, 40 * DAY)), []);
+    assert_eq!(purges(&rig.pass(DAY - s(1))), []);
+    assert_eq!(purges(&rig.pass(s(1))).len(), 1);
 }
 
 #[test]
