@@ -164,6 +164,7 @@ pub fn manifest(lengths: &[u64]) -> Result<Vec<u8>, LogError> {
         doomed: [name(99)].into(),
         renewed: Some(DAY),
         clock: Some(ClockReading { wall, uptime: None }),
+        lost: None,
     }
     .encode()
 }

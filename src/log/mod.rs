@@ -302,9 +302,12 @@ impl EncounterLog {
     }
 
     fn write_manifest(&mut self) -> Result<(), LogError> {
-        self.unnoted = 0;
         self.manifest.clock = self.clock.or(self.manifest.clock);
-        self.manifest.write(&self.home)
+        self.manifest.outlive_loss();
+        self.manifest.write(&self.home)?;
+        // Not sooner: what has not been noted is noted at the end at the latest.
+        self.unnoted = 0;
+        Ok(())
     }
 
     fn create_segment(&mut self, day: UtcDay) -> Result<SegmentWriter, LogError> {
@@ -312,6 +315,7 @@ impl EncounterLog {
         let writer = SegmentWriter::create(&self.home, name)?;
         // Before anything is in it: what the manifest does not know is somebody else's.
         self.note(&writer);
+        self.manifest.date_loss();
         self.write_manifest()?;
         Ok(writer)
     }

@@ -224,3 +224,60 @@ proptest! {
         }
     }
 }
+
+/// Told by whoever reads, who gets what is there all the same; and not forgotten when it is made anew, until nothing
+/// is kept of the time of which it spoke.
+#[test]
+fn a_deleted_manifest_is_found_and_not_forgotten_at_the_next_opening() {
+    let dir = three_chunks();
+    let path = &segments(dir.path())[0];
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..CHUNK_ENDS[1]]).unwrap();
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    let reader = LogReader::open(dir.path(), &key()).unwrap();
+    let mut found = reader.sightings().unwrap();
+    let first = found.next().unwrap().unwrap_err();
+    assert!(
+        matches!(&first, LogError::Corrupted { segment, offset: 0, .. } if segment == "manifest.sealed"),
+        "{first}"
+    );
+    assert_eq!(found.map(Result::unwrap).count(), 5);
+    assert!(!reader.verify(|_| ()).unwrap().is_well());
+
+    let day = |number| UtcDay::from_unix_days(DAY.unix_days() + number);
+    let keys = Arc::new(key());
+    let is_well = || {
+        let reader = LogReader::open(dir.path(), &keys).unwrap();
+        reader.verify(|_| ()).unwrap().is_well()
+    };
+    for (number, well) in [(0, false), (1, false), (14, false), (15, true)] {
+        let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+        assert!(!is_well(), "opened on day {number}");
+        log.purge(day(number)).unwrap();
+        let mut today = sighting(1, day(number));
+        today.first = day(number).start();
+        today.last = today.first;
+        log.append(&[today]).unwrap();
+        drop(log);
+        assert_eq!(is_well(), well, "day {number}");
+    }
+}
+
+#[test]
+fn a_manifest_deleted_from_a_log_without_segments_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
+    assert_eq!(read(dir.path()).unwrap(), []);
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    read(dir.path()).unwrap_err();
+}
+
+/// Beside one of a version that had none.
+#[test]
+fn a_manifest_deleted_from_a_log_that_was_upgraded_is_found() {
+    let dir = golden::copy_of("log-v2");
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
+    assert_eq!(read(dir.path()).unwrap().len(), 4);
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    read(dir.path()).unwrap_err();
+}
