@@ -246,10 +246,10 @@ impl LogReader {
         self.home.read_own_keys()
     }
 
-    /// Whether the log still wants the segment.
-    fn is_wanted(&self, name: &SegmentName) -> Result<bool, LogError> {
+    /// What the log says of the segment by now; `None` if it does not want it.
+    fn length_of(&self, name: &SegmentName) -> Result<Option<Length>, LogError> {
         let manifest = Manifest::read(&self.home)?;
-        Ok(manifest.is_some_and(|it| it.segments.contains_key(name)))
+        Ok(manifest.and_then(|it| it.segments.get(name).copied()))
     }
 }
 
@@ -290,10 +290,15 @@ impl<'a> Chunks<'a> {
         length: Option<Length>,
     ) -> Result<Option<SegmentReader<'a>>, LogError> {
         let reader = self.reader;
+        // Listed while it was being made, it may be known by now, and have something in it.
+        let length = match length {
+            None => reader.length_of(name)?,
+            known => known,
+        };
         match SegmentReader::open(&reader.home, &reader.reading, name, length) {
             Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 // The writer's retention may delete a segment while we read.
-                match length.is_some() && reader.is_wanted(name)? {
+                match length.is_some() && reader.length_of(name)?.is_some() {
                     true => Err(LogError::corrupted(&name.to_string(), 0, "it is missing")),
                     false => Ok(None),
                 }

@@ -163,3 +163,23 @@ fn clocks_are_noted_when_a_segment_begins_and_when_they_jump() {
     let log = EncounterLog::open_on(storage, key(), LogOptions::default()).unwrap();
     assert_eq!(log.last_clock(), Some(reading(1_300, 2, 5)));
 }
+
+/// Its file is there before the manifest knows it; what has been stored in it since is as good as any.
+#[test]
+fn a_segment_listed_while_it_was_being_made_is_no_damage() {
+    let storage = MemoryStorage::default();
+    let key = || MemoryKey::new(Secret::new([7; 32]));
+    let options = LogOptions::default();
+    let mut log = EncounterLog::open_on(storage.clone(), key(), options).unwrap();
+    let day = UtcDay::from_unix_days(0);
+    let name = segment::SegmentName { day, number: 0 };
+    let writer = SegmentWriter::create(&log.home, name).unwrap();
+    let reader = LogReader::open_on(storage, &key()).unwrap();
+    let found = reader.sightings().unwrap();
+    log.note(&writer);
+    log.write_manifest().unwrap();
+    log.writers.push(writer);
+    log.append(&[sighting(1, 10)]).unwrap();
+    let found: Result<Vec<_>, _> = found.collect();
+    assert_eq!(found.unwrap(), [sighting(1, 10)]);
+}
