@@ -34,7 +34,7 @@ fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<Chunk>) {
     let mut chunks = Vec::new();
     while let Some((length, body)) = rest.split_first_chunk::<4>() {
         let (sealed, behind) = body.split_at(u32::from_le_bytes(*length) as usize);
-        let aad = [&header[..PRELUDE_BYTES], length].concat();
+        let aad = [header, length].concat();
         chunks.push((aad, sealed.to_vec()));
         rest = behind;
     }

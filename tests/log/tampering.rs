@@ -1,6 +1,7 @@
 //! Whoever changes a log's files without its keys is found out.
 
 use proptest::prelude::*;
+use truyvet::log::KeysRenewed;
 
 use super::*;
 
@@ -29,6 +30,46 @@ fn any_bit_flipped_is_found() {
             error => panic!("bit {bit}: {error}"),
         }
     }
+}
+
+/// Its root stands in the table then, and nobody opens the one in its header.
+#[test]
+fn any_bit_flipped_is_found_after_a_renewal_too() {
+    let (dir, whole, keys) = renewed();
+    let path = &segments(dir.path())[0];
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path, &flipped).unwrap();
+        let reader = LogReader::open(dir.path(), &keys).unwrap();
+        let found: Result<Vec<_>, _> = reader.sightings().unwrap().collect();
+        assert!(found.is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn bytes_behind_an_orderly_end_are_passed_over_and_counted() {
+    let (dir, mut bytes, keys) = renewed();
+    bytes.extend([7; 1_000]);
+    fs::write(&segments(dir.path())[0], bytes).unwrap();
+    let reader = LogReader::open(dir.path(), &keys).unwrap();
+    let mut found = reader.sightings().unwrap();
+    assert_eq!(found.by_ref().map(Result::unwrap).count(), 3);
+    assert_eq!(found.torn_bytes(), 1_000);
+}
+
+/// A log whose keys have been renewed since, its one segment, and its keys.
+fn renewed() -> (tempfile::TempDir, Vec<u8>, Arc<MemoryKey>) {
+    let (dir, keys) = (
+        tempfile::tempdir().unwrap(),
+        Arc::new(MemoryKey::random().unwrap()),
+    );
+    let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+    log.append(&sightings(0..3)).unwrap();
+    let purged = log.purge(DAY).unwrap();
+    assert!(matches!(purged.keys, KeysRenewed::Renewed), "{purged:?}");
+    let whole = fs::read(&segments(dir.path())[0]).unwrap();
+    (dir, whole, keys)
 }
 
 /// What a writer that was killed had not yet noted as certain cannot be told from what a power cut leaves.
