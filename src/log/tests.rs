@@ -183,3 +183,37 @@ fn a_segment_listed_while_it_was_being_made_is_no_damage() {
     let found: Result<Vec<_>, _> = found.collect();
     assert_eq!(found.unwrap(), [sighting(1, 10)]);
 }
+
+/// Though nothing is heard after midnight that would push anybody out.
+#[test]
+fn the_writer_remembers_nobody_after_midnight() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage, key, LogOptions::default()).unwrap();
+    for who in 0..20 {
+        log.append(&[sighting(who, 86_300)]).unwrap();
+    }
+    let mut at = |wall_s| {
+        let wall = Timestamp::from_unix_seconds(wall_s);
+        log.observe(ClockReading { wall, uptime: None });
+        let remembered = log.writers.iter().map(|it| it.packer.remembered());
+        (log.writers.len(), remembered.sum::<usize>())
+    };
+    assert_eq!(at(86_399), (1, 20));
+    assert_eq!(at(86_400 + 1_199).0, 1);
+    assert_eq!(at(86_400 + 1_200), (0, 0));
+}
+
+/// The same within a day.
+#[test]
+fn the_writer_remembers_nobody_when_nothing_is_heard() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage, key, LogOptions::default()).unwrap();
+    log.append(&[sighting(1, 1_000)]).unwrap();
+    for wall_s in [1_600, 2_200] {
+        let wall = Timestamp::from_unix_seconds(wall_s);
+        log.observe(ClockReading { wall, uptime: None });
+    }
+    assert_eq!(log.writers[0].packer.remembered(), 0);
+}
