@@ -23,7 +23,7 @@ pub const LOG_ID: [u8; 16] = [1; 16];
 /// The segment that [`seal_segment`] makes.
 pub const SEGMENT: &str = "2020-08-08.0000.segment";
 
-/// The first bytes of it that a reader with its root in the table does not look at: the root as it is sealed.
+/// Where in it the root as it is sealed stands: zeros, as a reader has it from the table.
 pub const SEALED_ROOT: std::ops::Range<usize> = 48..48 + SEALED_ROOT_BYTES;
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
@@ -164,6 +164,7 @@ pub fn manifest(lengths: &[u64]) -> Result<Vec<u8>, LogError> {
         doomed: [name(99)].into(),
         renewed: Some(DAY),
         clock: Some(ClockReading { wall, uptime: None }),
+        lost: None,
     }
     .encode()
 }

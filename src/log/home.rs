@@ -7,6 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{FileKind, LogId};
+use super::manifest::Manifest;
 use super::segment::SegmentName;
 use super::{KeyProvider, KeyPurpose, LogError, Storage};
 use crate::codec;
@@ -95,6 +96,8 @@ impl Home {
             reading: Some(public(&reading)?),
             is_unsettled: false,
         };
+        // First: a log that has none has lost it.
+        Manifest::default().write(&home)?;
         home.replace(FileKind::Meta.name(), &home.sealed_meta()?)?;
         Ok(home)
     }
@@ -110,6 +113,7 @@ impl Home {
         let table = Zeroizing::new(table(&self.kek));
         let sealed = FileKind::SegmentKeys.seal_to(&reading, self.log_id, &table)?;
         self.replace(FileKind::SegmentKeys.name(), &sealed)?;
+        Manifest::adopt(self)?;
         self.reading = Some(reading);
         self.replace(FileKind::Meta.name(), &self.sealed_meta()?)
     }
@@ -287,8 +291,10 @@ impl Home {
     pub(super) fn require_empty(storage: &dyn Storage) -> Result<(), LogError> {
         let listed = storage.list();
         let listed = listed.map_err(|e| LogError::io("list", storage.location(), e))?;
-        let being_made = [FileKind::Meta.name(), NEW].concat();
-        match listed.into_iter().find(|name| *name != being_made) {
+        let [manifest, meta] = [FileKind::Manifest, FileKind::Meta].map(FileKind::name);
+        let being_made = [manifest, &[manifest, NEW].concat(), &[meta, NEW].concat()];
+        let mut listed = listed.into_iter();
+        match listed.find(|it| !being_made.contains(&it.as_str())) {
             None => Ok(()),
             Some(found) if Self::is_ours(&found) => {
                 let meta = FileKind::Meta.name();

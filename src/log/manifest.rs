@@ -12,6 +12,9 @@ use super::{LogError, SEGMENTS_MAX};
 use crate::codec;
 use crate::time::{ClockReading, UtcDay};
 
+/// When the manifest was lost if nothing has been stored since.
+const UNDATED: UtcDay = UtcDay::from_unix_days(u32::MAX);
+
 /// How long a segment is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Length {
@@ -39,6 +42,9 @@ pub(super) struct Manifest {
     pub(super) renewed: Option<UtcDay>,
     /// When the manifest was written.
     pub(super) clock: Option<ClockReading>,
+    /// Until this day segments may have been removed or cut unseen: the manifest of then was gone. [`UNDATED`]
+    /// until something is stored.
+    pub(super) lost: Option<UtcDay>,
 }
 
 /// As it is stored: 24 bytes a segment.
@@ -48,6 +54,7 @@ struct Stored {
     doomed: Vec<(u32, u32)>,
     renewed: Option<u32>,
     clock: Option<ClockReading>,
+    lost: Option<u32>,
 }
 
 impl Manifest {
@@ -76,6 +83,7 @@ impl Manifest {
             doomed: doomed.collect(),
             renewed: stored.renewed.map(UtcDay::from_unix_days),
             clock: stored.clock,
+            lost: stored.lost.map(UtcDay::from_unix_days),
         }))
     }
 
@@ -101,15 +109,20 @@ impl Manifest {
             doomed: doomed.collect(),
             renewed: self.renewed.map(UtcDay::unix_days),
             clock: self.clock,
+            lost: self.lost.map(UtcDay::unix_days),
         })
         .map_err(|_| LogError::Crypto)
     }
 
     /// The manifest of a log that is opened to be written to: what a writer that did not close it has left is
-    /// taken in.
+    /// taken in. If there is none the log has lost it, which is marked; one of before there were reading keys
+    /// had none.
     pub(super) fn adopt(home: &Home) -> Result<Self, LogError> {
         let before = Self::read(home)?;
         let mut manifest = before.clone().unwrap_or_default();
+        if before.is_none() && home.reading.is_some() {
+            manifest.lost = Some(UNDATED);
+        }
         // What cannot be deleted stays doomed, and is tried again.
         if let (_, Ok(())) = home.delete(&manifest.doomed) {
             manifest.doomed.clear();
@@ -146,6 +159,20 @@ impl Manifest {
             manifest.write(home)?;
         }
         Ok(manifest)
+    }
+
+    /// A loss that is not dated yet was before the newest segment was made.
+    pub(super) fn date_loss(&mut self) {
+        if self.lost == Some(UNDATED) {
+            self.lost = self.segments.keys().map(|name| name.day).max();
+        }
+    }
+
+    /// Once all segments of until a loss are deleted, it hides nothing any more.
+    pub(super) fn outlive_loss(&mut self) {
+        let hides =
+            |lost: &UtcDay| *lost == UNDATED || self.segments.keys().any(|name| name.day <= *lost);
+        self.lost = self.lost.filter(hides);
     }
 
     /// The name of a new segment of `day`.

@@ -9,6 +9,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 mod admission;
 mod distinct;
@@ -66,6 +67,10 @@ const SEGMENTS_MAX: usize = 8_192;
 
 /// Segments that are written to at a time: around midnight sightings of both days come mixed.
 const WRITERS_MAX: usize = 2;
+
+/// A day's writer is kept for so long into the next day. Chosen: as long as an identifier lives, by when what was
+/// heard before midnight has come.
+const FORMER_DAY: Duration = Duration::from_secs(1_200);
 
 /// Batches after which the manifest is written anew, so that what was acknowledged before can be told from
 /// what a crash has left. Chosen: an hour of a batch a minute.
@@ -168,8 +173,21 @@ impl EncounterLog {
 
     /// Tells what the clocks say. Whatever is appended from here on is stored beside it, and beside a mark if
     /// the wall clock has jumped.
+    ///
+    /// Call it every few minutes, also when nothing is heard: who was near is forgotten by it.
     pub fn observe(&mut self, reading: ClockReading) {
         self.clock = Some(reading);
+        let over = reading.wall.saturating_sub(FORMER_DAY).utc_day();
+        self.writers.retain(|writer| writer.day() >= over);
+        for writer in &mut self.writers {
+            writer.packer.forget(reading.wall);
+        }
+        let mut admitted = std::mem::take(&mut self.admission.owed);
+        let used = used_in(&self.manifest, &self.options);
+        self.admission.age(reading.wall, used, &mut admitted);
+        if let Err(failed) = self.store(admitted) {
+            self.admission.owed = failed.sightings;
+        }
     }
 
     /// Appends `sightings` and returns once they are on the disk. Each goes to a segment of the UTC day
@@ -186,7 +204,7 @@ impl EncounterLog {
     /// full. A day is stored as a whole or not at all, and nothing that an earlier call acknowledged
     /// is lost. What is left can be given again once the cause is gone.
     pub fn append(&mut self, sightings: &[Sighting]) -> Result<(), NotAppended> {
-        let mut admitted = Vec::with_capacity(sightings.len());
+        let mut admitted = std::mem::take(&mut self.admission.owed);
         let used = used_in(&self.manifest, &self.options);
         self.admission.admit(sightings, used, &mut admitted);
         self.store(admitted)
@@ -208,7 +226,7 @@ impl EncounterLog {
     }
 
     fn finish(&mut self) -> Result<(), NotAppended> {
-        let mut admitted = Vec::new();
+        let mut admitted = std::mem::take(&mut self.admission.owed);
         let used = used_in(&self.manifest, &self.options);
         self.admission.finish(used, &mut admitted);
         let stored = self.store(admitted);
@@ -303,9 +321,12 @@ impl EncounterLog {
 
     fn write_manifest(&mut self) -> Result<(), LogError> {
         self.home.be_ready(&*self.keys)?;
-        self.unnoted = 0;
         self.manifest.clock = self.clock.or(self.manifest.clock);
-        self.manifest.write(&self.home)
+        self.manifest.outlive_loss();
+        self.manifest.write(&self.home)?;
+        // Not sooner: what has not been noted is noted at the end at the latest.
+        self.unnoted = 0;
+        Ok(())
     }
 
     fn create_segment(&mut self, day: UtcDay) -> Result<SegmentWriter, LogError> {
@@ -314,6 +335,7 @@ impl EncounterLog {
         let writer = SegmentWriter::create(&self.home, name)?;
         // Before anything is in it: what the manifest does not know is somebody else's.
         self.note(&writer);
+        self.manifest.date_loss();
         self.write_manifest()?;
         Ok(writer)
     }

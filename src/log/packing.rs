@@ -72,7 +72,7 @@ impl Packer {
 
     /// Forgets what has not been heard for long, or is too much. A clock that goes back far forgets, too:
     /// nothing else would, until it has caught up.
-    fn forget(&mut self, now: Timestamp) {
+    pub(super) fn forget(&mut self, now: Timestamp) {
         let far = |a: Timestamp, b| a.since(b) >= FORGOTTEN_AFTER;
         let aged = |since| far(now, since) || far(since, now);
         if self.since.is_none_or(aged) || self.lately.len() as u64 >= REMEMBERED_MAX / 2 {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::format::FileKind;
 use super::home::Home;
 use super::manifest::{Length, Manifest};
 use super::renewal::Reading;
@@ -86,8 +87,8 @@ impl LogReader {
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`] if the files cannot be listed, [`LogError::Corrupted`] if it cannot be known which
-    /// there must be.
+    /// [`LogError::Io`] if the files cannot be listed. If it cannot be known which there must be, that is the
+    /// first item's [`LogError::Corrupted`], and those that are there follow.
     pub fn sightings(&self) -> Result<Sightings<'_>, LogError> {
         self.sightings_of(ALL_DAYS.0, ALL_DAYS.1)
     }
@@ -98,8 +99,11 @@ impl LogReader {
     ///
     /// As [`sightings`](Self::sightings).
     pub fn sightings_of(&self, first: UtcDay, last: UtcDay) -> Result<Sightings<'_>, LogError> {
+        let (mut segments, damage) = self.segments_as_known()?;
+        segments.retain(|(name, _)| (first..=last).contains(&name.day));
         Ok(Sightings {
-            chunks: self.chunks(first, last)?,
+            damage,
+            chunks: self.chunks_of(segments),
             chunk: Vec::new().into_iter(),
             interval: (Bound::Unbounded, Bound::Unbounded),
         })
@@ -167,17 +171,11 @@ impl LogReader {
     }
 
     fn each_chunk(&self, mut take: impl FnMut(ChunkRead)) -> Result<(), LogError> {
-        let mut chunks = self.chunks(ALL_DAYS.0, ALL_DAYS.1)?;
+        let mut chunks = self.chunks_of(self.segments()?);
         while let Some(chunk) = chunks.next()? {
             take(chunk);
         }
         Ok(())
-    }
-
-    fn chunks(&self, first: UtcDay, last: UtcDay) -> Result<Chunks<'_>, LogError> {
-        let mut segments = self.segments()?;
-        segments.retain(|(name, _)| (first..=last).contains(&name.day));
-        Ok(self.chunks_of(segments))
     }
 
     /// The segments of the log, in their order.
@@ -194,6 +192,14 @@ impl LogReader {
         let there = self.home.segment_names()?;
         // Read afterwards: it has every segment that was there before.
         let (manifest, damage) = match Manifest::read(&self.home) {
+            // Logs of before there were reading keys had none.
+            Ok(None) if self.home.reading.is_some() => {
+                let manifest = FileKind::Manifest.name();
+                (
+                    None,
+                    Some(LogError::corrupted(manifest, 0, "it is missing")),
+                )
+            }
             Ok(manifest) => (manifest, None),
             Err(LogError::Renewed) => return Err(LogError::Renewed),
             Err(damage) => (None, Some(damage)),
@@ -240,10 +246,10 @@ impl LogReader {
         self.home.read_own_keys()
     }
 
-    /// Whether the log still wants the segment.
-    fn is_wanted(&self, name: &SegmentName) -> Result<bool, LogError> {
+    /// What the log says of the segment by now; `None` if it does not want it.
+    fn length_of(&self, name: &SegmentName) -> Result<Option<Length>, LogError> {
         let manifest = Manifest::read(&self.home)?;
-        Ok(manifest.is_some_and(|it| it.segments.contains_key(name)))
+        Ok(manifest.and_then(|it| it.segments.get(name).copied()))
     }
 }
 
@@ -284,10 +290,15 @@ impl<'a> Chunks<'a> {
         length: Option<Length>,
     ) -> Result<Option<SegmentReader<'a>>, LogError> {
         let reader = self.reader;
+        // Listed while it was being made, it may be known by now, and have something in it.
+        let length = match length {
+            None => reader.length_of(name)?,
+            known => known,
+        };
         match SegmentReader::open(&reader.home, &reader.reading, name, length) {
             Err(LogError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 // The writer's retention may delete a segment while we read.
-                match length.is_some() && reader.is_wanted(name)? {
+                match length.is_some() && reader.length_of(name)?.is_some() {
                     true => Err(LogError::corrupted(&name.to_string(), 0, "it is missing")),
                     false => Ok(None),
                 }
@@ -302,6 +313,8 @@ impl<'a> Chunks<'a> {
 /// An error ends the segment it stands in; the next call goes on with the following segment, so
 /// that one damaged file does not hide the others.
 pub struct Sightings<'a> {
+    /// The manifest's, which is told first.
+    damage: Option<LogError>,
     chunks: Chunks<'a>,
     chunk: std::vec::IntoIter<Sighting>,
     /// Of first frames.
@@ -320,6 +333,9 @@ impl Iterator for Sightings<'_> {
     type Item = Result<Sighting, LogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(damage) = self.damage.take() {
+            return Some(Err(damage));
+        }
         loop {
             let interval = self.interval;
             if let Some(sighting) = self.chunk.find(|it| interval.contains(&it.first)) {

@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use super::format::{
-    CHUNK_HEADER_BYTES, CHUNK_INFO, PRELUDE_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_VERSION,
-    SegmentHeader,
+    CHUNK_HEADER_BYTES, CHUNK_INFO, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES,
+    SEGMENT_VERSION, SegmentHeader,
 };
 use super::home::{Home, fresh_id, fresh_key};
 use super::packing::Packer;
@@ -69,10 +69,11 @@ impl Ratchet {
         AeadKey::new(&key).map_err(|_| LogError::Crypto)
     }
 
-    /// Adds to `out` the next chunk of a segment that begins with `prelude`.
+    /// Adds to `out` the next chunk of a segment that begins with `prelude` and `sealed_root`.
     fn seal(
         &mut self,
         prelude: &[u8; PRELUDE_BYTES],
+        sealed_root: &[u8; SEALED_ROOT_BYTES],
         mut body: Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), LogError> {
@@ -80,7 +81,7 @@ impl Ratchet {
         let length = len.to_le_bytes();
         let sealed = self
             .step()?
-            .seal(0, &chunk_aad(prelude, &length), &mut body);
+            .seal(0, &chunk_aad(prelude, sealed_root, &length), &mut body);
         sealed.map_err(|_| LogError::Crypto)?;
         out.extend(length);
         out.append(&mut body);
@@ -93,9 +94,14 @@ impl Ratchet {
     }
 }
 
-/// What a chunk is bound to beside its key: the segment's first bytes, and its own length.
-fn chunk_aad(prelude: &[u8; PRELUDE_BYTES], length: &[u8; CHUNK_HEADER_BYTES]) -> Vec<u8> {
-    [&prelude[..], length].concat()
+/// What a chunk is bound to beside its key: the segment's header, also the root as it is sealed, which nobody opens
+/// once it stands in the table of roots; and its own length.
+fn chunk_aad(
+    prelude: &[u8; PRELUDE_BYTES],
+    sealed_root: &[u8; SEALED_ROOT_BYTES],
+    length: &[u8; CHUNK_HEADER_BYTES],
+) -> Vec<u8> {
+    [&prelude[..], sealed_root, length].concat()
 }
 
 /// Appends chunks to a segment that it has made. It holds nothing that opens what it has written.
@@ -103,6 +109,7 @@ pub(crate) struct SegmentWriter {
     file: Box<dyn AppendFile>,
     pub(super) name: SegmentName,
     prelude: [u8; PRELUDE_BYTES],
+    sealed_root: [u8; SEALED_ROOT_BYTES],
     pub(super) ratchet: Ratchet,
     pub(super) packer: Packer,
     /// What the clocks said when they were last noted here.
@@ -125,6 +132,8 @@ impl SegmentWriter {
         let root = fresh_key()?;
         let reading = home.reading.ok_or(LogError::Crypto)?;
         let sealed_root = header.seal_root(&reading, &root)?;
+        let sealed_root: [u8; SEALED_ROOT_BYTES] =
+            sealed_root.try_into().map_err(|_| LogError::Crypto)?;
         let file_name = name.to_string();
         let prelude = header.to_bytes();
         let made = home.storage.create(&file_name).and_then(|mut file| {
@@ -138,6 +147,7 @@ impl SegmentWriter {
                 file,
                 name,
                 prelude,
+                sealed_root,
                 ratchet: Ratchet::from_root(root),
                 packer: Packer::default(),
                 clock: None,
@@ -218,7 +228,8 @@ impl SegmentWriter {
     }
 
     fn seal_chunk(&mut self, body: Vec<u8>, out: &mut Vec<u8>) -> Result<(), LogError> {
-        self.ratchet.seal(&self.prelude, body, out)
+        self.ratchet
+            .seal(&self.prelude, &self.sealed_root, body, out)
     }
 }
 
@@ -242,12 +253,11 @@ pub(super) fn seal_chunks(
     root: Secret<32>,
     bodies: &[&[u8]],
 ) -> Result<Vec<u8>, LogError> {
-    let prelude = header.to_bytes();
+    let (prelude, sealed_root) = (header.to_bytes(), [0; SEALED_ROOT_BYTES]);
     let mut ratchet = Ratchet::from_root(root);
-    let mut bytes = prelude.to_vec();
-    bytes.resize(SEGMENT_HEADER_BYTES, 0);
+    let mut bytes = [&prelude[..], &sealed_root].concat();
     for body in bodies {
-        ratchet.seal(&prelude, body.to_vec(), &mut bytes)?;
+        ratchet.seal(&prelude, &sealed_root, body.to_vec(), &mut bytes)?;
     }
     Ok(bytes)
 }

@@ -34,7 +34,7 @@ fn chunks(storage: &MemoryStorage, name: &str) -> (Vec<u8>, Vec<Chunk>) {
     let mut chunks = Vec::new();
     while let Some((length, body)) = rest.split_first_chunk::<4>() {
         let (sealed, behind) = body.split_at(u32::from_le_bytes(*length) as usize);
-        let aad = [&header[..PRELUDE_BYTES], length].concat();
+        let aad = [header, length].concat();
         chunks.push((aad, sealed.to_vec()));
         rest = behind;
     }
@@ -162,4 +162,58 @@ fn clocks_are_noted_when_a_segment_begins_and_when_they_jump() {
     assert_eq!(reader.sightings().unwrap().count(), 6);
     let log = EncounterLog::open_on(storage, key(), LogOptions::default()).unwrap();
     assert_eq!(log.last_clock(), Some(reading(1_300, 2, 5)));
+}
+
+/// Its file is there before the manifest knows it; what has been stored in it since is as good as any.
+#[test]
+fn a_segment_listed_while_it_was_being_made_is_no_damage() {
+    let storage = MemoryStorage::default();
+    let key = || MemoryKey::new(Secret::new([7; 32]));
+    let options = LogOptions::default();
+    let mut log = EncounterLog::open_on(storage.clone(), key(), options).unwrap();
+    let day = UtcDay::from_unix_days(0);
+    let name = segment::SegmentName { day, number: 0 };
+    let writer = SegmentWriter::create(&log.home, name).unwrap();
+    let reader = LogReader::open_on(storage, &key()).unwrap();
+    let found = reader.sightings().unwrap();
+    log.note(&writer);
+    log.write_manifest().unwrap();
+    log.writers.push(writer);
+    log.append(&[sighting(1, 10)]).unwrap();
+    let found: Result<Vec<_>, _> = found.collect();
+    assert_eq!(found.unwrap(), [sighting(1, 10)]);
+}
+
+/// Though nothing is heard after midnight that would push anybody out.
+#[test]
+fn the_writer_remembers_nobody_after_midnight() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage, key, LogOptions::default()).unwrap();
+    for who in 0..20 {
+        log.append(&[sighting(who, 86_300)]).unwrap();
+    }
+    let mut at = |wall_s| {
+        let wall = Timestamp::from_unix_seconds(wall_s);
+        log.observe(ClockReading { wall, uptime: None });
+        let remembered = log.writers.iter().map(|it| it.packer.remembered());
+        (log.writers.len(), remembered.sum::<usize>())
+    };
+    assert_eq!(at(86_399), (1, 20));
+    assert_eq!(at(86_400 + 1_199).0, 1);
+    assert_eq!(at(86_400 + 1_200), (0, 0));
+}
+
+/// The same within a day.
+#[test]
+fn the_writer_remembers_nobody_when_nothing_is_heard() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage, key, LogOptions::default()).unwrap();
+    log.append(&[sighting(1, 1_000)]).unwrap();
+    for wall_s in [1_600, 2_200] {
+        let wall = Timestamp::from_unix_seconds(wall_s);
+        log.observe(ClockReading { wall, uptime: None });
+    }
+    assert_eq!(log.writers[0].packer.remembered(), 0);
 }

@@ -106,7 +106,7 @@ impl LogReader {
     /// [`LogError::Renewed`] if its keys were made anew meanwhile: open it again.
     pub fn verify(&self, mut progress: impl FnMut(f64)) -> Result<Verification, LogError> {
         let (listed, damage) = self.segments_as_known()?;
-        let mut files = vec![self.verify_meta()?, self.verify_manifest(&listed, damage)?];
+        let mut files = vec![self.verify_meta()?, self.verify_manifest(damage)?];
         let (own_keys, file) = self.verify_own_keys()?;
         files.push(file);
         for kind in [FileKind::SegmentKeys, FileKind::ReadingKey] {
@@ -184,23 +184,15 @@ impl LogReader {
         Ok(bytes)
     }
 
-    fn verify_manifest(
-        &self,
-        segments: &[Listed],
-        damage: Option<LogError>,
-    ) -> Result<FileVerification, LogError> {
+    fn verify_manifest(&self, damage: Option<LogError>) -> Result<FileVerification, LogError> {
         let kind = FileKind::Manifest;
         if damage.is_some() {
             return Ok(self.file(kind, damage));
         }
-        // Logs of before there were reading keys had none.
-        let expected = self.home.reading.is_some() && !segments.is_empty();
-        let missing = expected && Manifest::read(&self.home)?.is_none();
-        let why = "it is missing: whether segments were removed or cut cannot be told";
-        Ok(self.file(
-            kind,
-            missing.then(|| LogError::corrupted(kind.name(), 0, why)),
-        ))
+        let lost = Manifest::read(&self.home)?.is_some_and(|it| it.lost.is_some());
+        let why = "it was lost: whether segments of before were removed or cut cannot be told";
+        let damage = lost.then(|| LogError::corrupted(kind.name(), 0, why));
+        Ok(self.file(kind, damage))
     }
 
     fn verify_own_keys(&self) -> Result<(usize, FileVerification), LogError> {

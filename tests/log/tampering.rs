@@ -1,6 +1,7 @@
 //! Whoever changes a log's files without its keys is found out.
 
 use proptest::prelude::*;
+use truyvet::log::KeysRenewed;
 
 use super::*;
 
@@ -29,6 +30,46 @@ fn any_bit_flipped_is_found() {
             error => panic!("bit {bit}: {error}"),
         }
     }
+}
+
+/// Its root stands in the table then, and nobody opens the one in its header.
+#[test]
+fn any_bit_flipped_is_found_after_a_renewal_too() {
+    let (dir, whole, keys) = renewed();
+    let path = &segments(dir.path())[0];
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path, &flipped).unwrap();
+        let reader = LogReader::open(dir.path(), &keys).unwrap();
+        let found: Result<Vec<_>, _> = reader.sightings().unwrap().collect();
+        assert!(found.is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn bytes_behind_an_orderly_end_are_passed_over_and_counted() {
+    let (dir, mut bytes, keys) = renewed();
+    bytes.extend([7; 1_000]);
+    fs::write(&segments(dir.path())[0], bytes).unwrap();
+    let reader = LogReader::open(dir.path(), &keys).unwrap();
+    let mut found = reader.sightings().unwrap();
+    assert_eq!(found.by_ref().map(Result::unwrap).count(), 3);
+    assert_eq!(found.torn_bytes(), 1_000);
+}
+
+/// A log whose keys have been renewed since, its one segment, and its keys.
+fn renewed() -> (tempfile::TempDir, Vec<u8>, Arc<MemoryKey>) {
+    let (dir, keys) = (
+        tempfile::tempdir().unwrap(),
+        Arc::new(MemoryKey::random().unwrap()),
+    );
+    let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+    log.append(&sightings(0..3)).unwrap();
+    let purged = log.purge(DAY).unwrap();
+    assert!(matches!(purged.keys, KeysRenewed::Renewed), "{purged:?}");
+    let whole = fs::read(&segments(dir.path())[0]).unwrap();
+    (dir, whole, keys)
 }
 
 /// What a writer that was killed had not yet noted as certain cannot be told from what a power cut leaves.
@@ -223,4 +264,61 @@ proptest! {
             prop_assert!(opened.is_err());
         }
     }
+}
+
+/// Told by whoever reads, who gets what is there all the same; and not forgotten when it is made anew, until nothing
+/// is kept of the time of which it spoke.
+#[test]
+fn a_deleted_manifest_is_found_and_not_forgotten_at_the_next_opening() {
+    let dir = three_chunks();
+    let path = &segments(dir.path())[0];
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..CHUNK_ENDS[1]]).unwrap();
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    let reader = LogReader::open(dir.path(), &key()).unwrap();
+    let mut found = reader.sightings().unwrap();
+    let first = found.next().unwrap().unwrap_err();
+    assert!(
+        matches!(&first, LogError::Corrupted { segment, offset: 0, .. } if segment == "manifest.sealed"),
+        "{first}"
+    );
+    assert_eq!(found.map(Result::unwrap).count(), 5);
+    assert!(!reader.verify(|_| ()).unwrap().is_well());
+
+    let day = |number| UtcDay::from_unix_days(DAY.unix_days() + number);
+    let keys = Arc::new(key());
+    let is_well = || {
+        let reader = LogReader::open(dir.path(), &keys).unwrap();
+        reader.verify(|_| ()).unwrap().is_well()
+    };
+    for (number, well) in [(0, false), (1, false), (14, false), (15, true)] {
+        let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+        assert!(!is_well(), "opened on day {number}");
+        log.purge(day(number)).unwrap();
+        let mut today = sighting(1, day(number));
+        today.first = day(number).start();
+        today.last = today.first;
+        log.append(&[today]).unwrap();
+        drop(log);
+        assert_eq!(is_well(), well, "day {number}");
+    }
+}
+
+#[test]
+fn a_manifest_deleted_from_a_log_without_segments_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
+    assert_eq!(read(dir.path()).unwrap(), []);
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    read(dir.path()).unwrap_err();
+}
+
+/// Beside one of a version that had none.
+#[test]
+fn a_manifest_deleted_from_a_log_that_was_upgraded_is_found() {
+    let dir = golden::copy_of("log-v2");
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
+    assert_eq!(read(dir.path()).unwrap().len(), 4);
+    fs::remove_file(dir.path().join("manifest.sealed")).unwrap();
+    read(dir.path()).unwrap_err();
 }

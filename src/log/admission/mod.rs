@@ -96,6 +96,8 @@ pub(crate) struct Admission {
     share: Share,
     hold: Hold,
     tally: Tally,
+    /// Let through, and not stored yet as the disk failed.
+    pub(super) owed: Vec<Sighting>,
     /// Whose turn it is to be looked through for what has expired.
     turn: usize,
     now: Timestamp,
@@ -118,6 +120,7 @@ impl Admission {
             share: Share::new(day_share_bytes),
             hold: Hold::new(limits),
             tally: Tally::default(),
+            owed: Vec::new(),
             turn: 0,
             now: Timestamp::from_unix_millis(0),
         }
@@ -138,6 +141,24 @@ impl Admission {
             self.now = sighting.first;
             self.let_go(&mut days, out);
             self.decide(sighting, &mut days, out);
+        }
+        self.hold.shrink();
+    }
+
+    /// It is `now`, whether or not anything is heard: what waited too long is let go of, as by
+    /// [`admit`](Self::admit).
+    pub(crate) fn age(
+        &mut self,
+        now: Timestamp,
+        used: impl FnMut(UtcDay) -> u64,
+        out: &mut Vec<Sighting>,
+    ) {
+        let mut days = Days::new(self.share, used);
+        self.now = now;
+        for class in 0..watched::CLASSES {
+            while let Some(number) = self.hold.expired(class, now) {
+                self.last_call(number, &mut days, out);
+            }
         }
         self.hold.shrink();
     }

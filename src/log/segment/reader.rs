@@ -47,6 +47,7 @@ pub(crate) struct SegmentReader<'a> {
     pub(super) len: u64,
     pub(super) offset: u64,
     pub(super) prelude: [u8; PRELUDE_BYTES],
+    sealed_root: [u8; SEALED_ROOT_BYTES],
     pub(super) unpacker: Unpacker,
     /// `None` once there is nothing more to read.
     keys: Option<Keys>,
@@ -78,6 +79,7 @@ impl<'a> SegmentReader<'a> {
             len: file.len,
             offset: 0,
             prelude: [0; PRELUDE_BYTES],
+            sealed_root: [0; SEALED_ROOT_BYTES],
             unpacker: Unpacker::default(),
             keys: None,
             body: Body::default(),
@@ -105,7 +107,7 @@ impl<'a> SegmentReader<'a> {
             reader.keys = Some(Keys::Legacy(Box::new(LegacyKeys::new(&header, kek)?)));
             return Ok(reader);
         }
-        reader.sealed_root(reading, &header, length.is_some())?;
+        reader.open_root(reading, &header, length.is_some())?;
         Ok(reader)
     }
 
@@ -146,7 +148,7 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
-    fn sealed_root(
+    fn open_root(
         &mut self,
         reading: &Reading,
         header: &SegmentHeader,
@@ -162,6 +164,7 @@ impl<'a> SegmentReader<'a> {
             };
         }
         self.read_exact(&mut sealed)?;
+        self.sealed_root = sealed;
         if !noted && self.offset < self.len {
             return Err(self.corrupted(0, UNKNOWN));
         }
@@ -241,9 +244,11 @@ impl<'a> SegmentReader<'a> {
         let mut body = std::mem::take(&mut self.body);
         body.resize(len as usize, 0);
         self.read_exact(&mut body)?;
-        let opened = ratchet
-            .step()?
-            .open(0, &chunk_aad(&self.prelude, &length), &mut body);
+        let opened = ratchet.step()?.open(
+            0,
+            &chunk_aad(&self.prelude, &self.sealed_root, &length),
+            &mut body,
+        );
         let len = opened.ok().map(<[u8]>::len);
         self.body = body;
         Ok(len)
