@@ -312,7 +312,7 @@ fn a_failed_append_can_be_repeated() {
     let mut log = EncounterLog::open(&home, key()).unwrap();
     fs::rename(&home, &moved).unwrap();
     let not_appended = log.append(&sightings(0..2)).unwrap_err();
-    assert!(matches!(not_appended.source, LogError::Io { .. }));
+    assert!(matches!(not_appended.source, LogError::NoLog { .. }));
     assert_eq!(not_appended.sightings, sightings(0..2));
     fs::rename(&moved, &home).unwrap();
     log.append(&sightings(0..2)).unwrap();
