@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod access;
 mod admission;
 mod distinct;
 mod erasure;
@@ -22,6 +23,7 @@ pub mod fuzzing;
 mod home;
 mod keys;
 mod manifest;
+mod noting;
 mod options;
 mod own_data;
 mod packing;
@@ -32,6 +34,7 @@ mod statistics;
 mod storage;
 mod verification;
 
+pub(crate) use access::LogAccess;
 pub use admission::Admitted;
 pub use distinct::DistinctCount;
 pub use erasure::{KeysRenewed, Purged, wipe};
@@ -53,6 +56,7 @@ use crate::time::{ClockReading, ClockRecord, Timestamp, UtcDay};
 use admission::Admission;
 use home::Home;
 use manifest::{Length, Manifest};
+use noting::to_note;
 use segment::SegmentWriter;
 
 /// Days kept beside today's, unless told otherwise: the time in which one patient can have infected another,
@@ -75,10 +79,6 @@ const FORMER_DAY: Duration = Duration::from_secs(1_200);
 /// Batches after which the manifest is written anew, so that what was acknowledged before can be told from
 /// what a crash has left. Chosen: an hour of a batch a minute.
 const BATCHES_PER_MANIFEST: u32 = 64;
-
-/// How far the wall clock may part from the time that has passed before that is noted as a jump. Chosen: as
-/// the engine has it.
-const JUMP_MIN_MS: u128 = 5_000;
 
 /// The log's writer. Only one can have a log open.
 pub struct EncounterLog {
@@ -424,48 +424,6 @@ fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 
         true => u64::MAX,
         false => days.get(&day).copied().unwrap_or(0),
     }
-}
-
-/// Where a log is, and who has its keys.
-#[derive(Clone)]
-pub(crate) struct LogAccess {
-    storage: Arc<dyn Storage>,
-    keys: Arc<dyn KeyProvider>,
-}
-
-impl LogAccess {
-    pub(crate) fn reader(&self) -> Result<LogReader, LogError> {
-        LogReader::of(Arc::clone(&self.storage), &*self.keys)
-    }
-}
-
-impl std::fmt::Debug for LogAccess {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogAccess").finish_non_exhaustive()
-    }
-}
-
-/// What is to be noted of the clocks in a segment in which `before` was noted last: that it begins, that the
-/// machine has been started anew, or that the wall clock has jumped.
-fn to_note(reading: ClockReading, before: Option<ClockRecord>) -> Option<ClockRecord> {
-    let jumped_from = match before.map(|before| before.reading) {
-        None => None,
-        Some(before) => match reading.ahead_ms(&before) {
-            Some(ahead) if ahead.unsigned_abs() < JUMP_MIN_MS => return None,
-            Some(ahead) => Some(unjumped(reading.wall, ahead)),
-            None if before.uptime.is_none() && reading.uptime.is_none() => return None,
-            None => None,
-        },
-    };
-    Some(ClockRecord {
-        reading,
-        jumped_from,
-    })
-}
-
-fn unjumped(wall: Timestamp, ahead_ms: i128) -> Timestamp {
-    let millis = i128::from(wall.unix_millis()) - ahead_ms;
-    Timestamp::from_unix_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
