@@ -179,10 +179,14 @@ impl Manifest {
         day: UtcDay,
         there: &[SegmentName],
     ) -> Result<SegmentName, LogError> {
-        let known = self.segments.keys().chain(&self.doomed).chain(there);
+        let known = self.segments.keys().chain(&self.doomed);
         let of_day = known.filter(|name| name.day == day);
         let number = of_day.map(|name| name.number).max();
-        let number = number.map_or(0, |last| last.saturating_add(1));
+        let mut number = number.map_or(0, |last| last.saturating_add(1));
+        // Whoever puts a file there takes its number alone, and none of those behind it.
+        while there.contains(&SegmentName { day, number }) {
+            number = number.saturating_add(1);
+        }
         if number >= super::SEGMENTS_PER_DAY_MAX || self.segments.len() >= SEGMENTS_MAX {
             return Err(LogError::TooManySegments { day });
         }
