@@ -202,12 +202,6 @@ impl Manifest {
         }
         days
     }
-
-    /// Bytes that all segments take.
-    pub(super) fn bytes(&self) -> u64 {
-        let lengths = self.segments.values().map(|length| length.least());
-        lengths.fold(0, u64::saturating_add)
-    }
 }
 
 #[cfg(test)]
@@ -227,7 +221,6 @@ mod tests {
             segments: segments.into(),
             ..Manifest::default()
         };
-        assert_eq!(manifest.bytes(), u64::MAX);
         assert_eq!(manifest.bytes_of_days(), [(day, u64::MAX)].into());
     }
 }

@@ -413,13 +413,18 @@ impl Drop for EncounterLog {
     }
 }
 
-/// Tells what a day has taken; more than it may where the log has taken all that it may.
-fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 {
-    let full = manifest.bytes() >= options.budget_bytes();
+/// Tells what a day has taken of its share. There are shares for the days that are kept, the newest; older ones, which
+/// retention has not deleted yet, have one together.
+fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 + use<> {
     let days = manifest.bytes_of_days();
-    move |day| match full {
-        true => u64::MAX,
-        false => days.get(&day).copied().unwrap_or(0),
+    let kept = options.retention_days() as usize + 1;
+    move |day| {
+        let newer = days.keys().filter(|it| **it > day).count();
+        if newer < kept {
+            return days.get(&day).copied().unwrap_or(0);
+        }
+        let old = days.values().rev().skip(kept);
+        old.copied().fold(0, u64::saturating_add)
     }
 }
 

@@ -252,3 +252,32 @@ fn a_manifest_that_could_not_be_written_is_still_due() {
     log.write_manifest().unwrap();
     assert_eq!(log.unnoted, 0);
 }
+
+/// Whoever gives a log less room than it has taken loses no day that begins.
+#[test]
+fn a_budget_smaller_than_what_is_stored_stops_no_new_day() {
+    let at = |day| segment::SegmentName {
+        day: UtcDay::from_unix_days(day),
+        number: 0,
+    };
+    let mib = |mib: u64| Length {
+        acknowledged: mib << 20,
+        found: 0,
+    };
+    let options = LogOptions::default().with_budget_bytes(4 << 20).unwrap();
+    let manifest = Manifest {
+        segments: (1..=17).map(|day| (at(day), mib(u64::from(day)))).collect(),
+        ..Manifest::default()
+    };
+    let used = used_in(&manifest, &options);
+    let used = |day| used(UtcDay::from_unix_days(day)) >> 20;
+    assert_eq!((used(18), used(17), used(3)), (0, 17, 3));
+    // Fifteen days are newer.
+    assert_eq!((used(2), used(1), used(0)), (3, 3, 3));
+
+    let storage = MemoryStorage::default();
+    let mut log = EncounterLog::open_on(storage, MemoryKey::random().unwrap(), options).unwrap();
+    log.manifest.segments.extend(manifest.segments.clone());
+    log.append(&[sighting(1, 18 * 86_400)]).unwrap();
+    assert_eq!((log.admitted().stored, log.admitted().over_budget), (1, 0));
+}
