@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod admission;
+mod clocks;
 mod distinct;
 mod erasure;
 mod error;
@@ -51,6 +52,7 @@ use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{ClockReading, ClockRecord, Timestamp, UtcDay};
 use admission::Admission;
+use clocks::to_note;
 use home::Home;
 use manifest::{Length, Manifest};
 use segment::SegmentWriter;
@@ -75,10 +77,6 @@ const FORMER_DAY: Duration = Duration::from_secs(1_200);
 /// Batches after which the manifest is written anew, so that what was acknowledged before can be told from
 /// what a crash has left. Chosen: an hour of a batch a minute.
 const BATCHES_PER_MANIFEST: u32 = 64;
-
-/// How far the wall clock may part from the time that has passed before that is noted as a jump. Chosen: as
-/// the engine has it.
-const JUMP_MIN_MS: u128 = 5_000;
 
 /// The log's writer. Only one can have a log open.
 pub struct EncounterLog {
@@ -445,29 +443,6 @@ impl std::fmt::Debug for LogAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LogAccess").finish_non_exhaustive()
     }
-}
-
-/// What is to be noted of the clocks in a segment in which `before` was noted last: that it begins, that the
-/// machine has been started anew, or that the wall clock has jumped.
-fn to_note(reading: ClockReading, before: Option<ClockRecord>) -> Option<ClockRecord> {
-    let jumped_from = match before.map(|before| before.reading) {
-        None => None,
-        Some(before) => match reading.ahead_ms(&before) {
-            Some(ahead) if ahead.unsigned_abs() < JUMP_MIN_MS => return None,
-            Some(ahead) => Some(unjumped(reading.wall, ahead)),
-            None if before.uptime.is_none() && reading.uptime.is_none() => return None,
-            None => None,
-        },
-    };
-    Some(ClockRecord {
-        reading,
-        jumped_from,
-    })
-}
-
-fn unjumped(wall: Timestamp, ahead_ms: i128) -> Timestamp {
-    let millis = i128::from(wall.unix_millis()) - ahead_ms;
-    Timestamp::from_unix_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
