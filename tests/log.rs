@@ -291,8 +291,10 @@ fn a_directory_of_other_things_is_left_alone() {
 fn a_day_that_fails_gives_its_sightings_back_and_the_others_are_stored() {
     let dir = tempfile::tempdir().unwrap();
     let mut log = EncounterLog::open(dir.path(), key()).unwrap();
-    // The last number a segment of the day can have.
-    fs::write(dir.path().join(format!("{DAY}.0999.segment")), []).unwrap();
+    // All numbers that segments of the day can have.
+    for number in 0..1_000 {
+        fs::write(dir.path().join(format!("{DAY}.{number:04}.segment")), []).unwrap();
+    }
     let before = DAY.saturating_sub(1);
     let batch = [sighting(1, DAY), sighting(2, before), sighting(3, DAY)];
     let not_appended = log.append(&batch).unwrap_err();

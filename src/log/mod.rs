@@ -13,6 +13,7 @@ use std::time::Duration;
 
 mod access;
 mod admission;
+mod clocks;
 mod distinct;
 mod erasure;
 mod error;
@@ -23,7 +24,6 @@ pub mod fuzzing;
 mod home;
 mod keys;
 mod manifest;
-mod noting;
 mod options;
 mod own_data;
 mod packing;
@@ -54,9 +54,9 @@ use crate::protocol::{OwnKey, PublishedKey};
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{ClockReading, ClockRecord, Timestamp, UtcDay};
 use admission::Admission;
+use clocks::to_note;
 use home::Home;
 use manifest::{Length, Manifest};
-use noting::to_note;
 use segment::SegmentWriter;
 
 /// Days kept beside today's, unless told otherwise: the time in which one patient can have infected another,
@@ -416,13 +416,18 @@ impl Drop for EncounterLog {
     }
 }
 
-/// Tells what a day has taken; more than it may where the log has taken all that it may.
-fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 {
-    let full = manifest.bytes() >= options.budget_bytes();
+/// Tells what a day has taken of its share. There are shares for the days that are kept, the newest; older ones, which
+/// retention has not deleted yet, have one together.
+fn used_in(manifest: &Manifest, options: &LogOptions) -> impl Fn(UtcDay) -> u64 + use<> {
     let days = manifest.bytes_of_days();
-    move |day| match full {
-        true => u64::MAX,
-        false => days.get(&day).copied().unwrap_or(0),
+    let kept = options.retention_days() as usize + 1;
+    move |day| {
+        let newer = days.keys().filter(|it| **it > day).count();
+        if newer < kept {
+            return days.get(&day).copied().unwrap_or(0);
+        }
+        let old = days.values().rev().skip(kept);
+        old.copied().fold(0, u64::saturating_add)
     }
 }
 

@@ -217,3 +217,67 @@ fn the_writer_remembers_nobody_when_nothing_is_heard() {
     }
     assert_eq!(log.writers[0].packer.remembered(), 0);
 }
+
+/// A file that somebody has put there with the day's last number.
+#[test]
+fn a_stray_last_segment_does_not_stop_the_day() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage.clone(), key, LogOptions::default()).unwrap();
+    for number in ["0000", "0999"] {
+        storage
+            .create(&format!("1970-01-01.{number}.segment"))
+            .unwrap();
+    }
+    log.append(&[sighting(1, 10)]).unwrap();
+    assert_eq!(log.writers[0].name.number, 1);
+}
+
+/// What was appended since is noted at the end then.
+#[test]
+fn a_manifest_that_could_not_be_written_is_still_due() {
+    let storage = MemoryStorage::default();
+    let key = MemoryKey::random().unwrap();
+    let mut log = EncounterLog::open_on(storage, key, LogOptions::default()).unwrap();
+    log.append(&[sighting(1, 10)]).unwrap();
+    assert_eq!(log.unnoted, 1);
+    let day = UtcDay::from_unix_days(0);
+    // More than a sealed file may have.
+    let too_many =
+        (1..50_000).map(|number| (segment::SegmentName { day, number }, Length::default()));
+    log.manifest.segments.extend(too_many);
+    log.write_manifest().unwrap_err();
+    assert_eq!(log.unnoted, 1);
+    log.manifest.segments.retain(|name, _| name.number == 0);
+    log.write_manifest().unwrap();
+    assert_eq!(log.unnoted, 0);
+}
+
+/// Whoever gives a log less room than it has taken loses no day that begins.
+#[test]
+fn a_budget_smaller_than_what_is_stored_stops_no_new_day() {
+    let at = |day| segment::SegmentName {
+        day: UtcDay::from_unix_days(day),
+        number: 0,
+    };
+    let mib = |mib: u64| Length {
+        acknowledged: mib << 20,
+        found: 0,
+    };
+    let options = LogOptions::default().with_budget_bytes(4 << 20).unwrap();
+    let manifest = Manifest {
+        segments: (1..=17).map(|day| (at(day), mib(u64::from(day)))).collect(),
+        ..Manifest::default()
+    };
+    let used = used_in(&manifest, &options);
+    let used = |day| used(UtcDay::from_unix_days(day)) >> 20;
+    assert_eq!((used(18), used(17), used(3)), (0, 17, 3));
+    // Fifteen days are newer.
+    assert_eq!((used(2), used(1), used(0)), (3, 3, 3));
+
+    let storage = MemoryStorage::default();
+    let mut log = EncounterLog::open_on(storage, MemoryKey::random().unwrap(), options).unwrap();
+    log.manifest.segments.extend(manifest.segments.clone());
+    log.append(&[sighting(1, 18 * 86_400)]).unwrap();
+    assert_eq!((log.admitted().stored, log.admitted().over_budget), (1, 0));
+}

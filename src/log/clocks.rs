@@ -1,4 +1,4 @@
-//! What is noted of the clocks beside what is stored.
+//! What is noted of the clocks.
 
 use crate::time::{ClockReading, ClockRecord, Timestamp};
 
