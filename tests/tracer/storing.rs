@@ -90,8 +90,11 @@ async fn a_day_that_cannot_be_stored_does_not_hold_the_others_up() {
     let devices = [air.place(0.0, 0.0), air.place(1.0, 0.0)];
     let other = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
     let tracer = start(dirs[0].path(), &air, &devices[0], Protocol::gaen(), 1).await;
-    // The last number a segment of the day can have.
-    std::fs::write(dirs[0].path().join("2020-08-08.9999.segment"), []).unwrap();
+    // Every number that a segment of the day can have.
+    for number in 0..1_000 {
+        let taken = format!("2020-08-08.{number:04}.segment");
+        std::fs::write(dirs[0].path().join(taken), []).unwrap();
+    }
     tokio::time::sleep(Duration::from_secs(1_200)).await;
     other.stop().await.unwrap();
     let error = tracer.stop().await.unwrap_err();
