@@ -95,6 +95,7 @@ pub fn read_segment(
         kek: Arc::new(Secret::new(KEY)),
         log_id,
         reading: Some([0; 32]),
+        is_unsettled: false,
     };
     let reading = Reading::of(private, BTreeMap::from(roots()));
     let noted = noted.map(|(acknowledged, found)| Length {
