@@ -90,7 +90,7 @@ fn check_edited(
     assert!(read.len() < whole.len(), "more than was sealed: {found:?}");
     let cut = edited.len() < file.len();
     let noticed = match (input.noted, input.version) {
-        (2, 3) => cut || differs(file, edited),
+        (2, 3) => cut || differs(input, file, edited),
         // No writer has acknowledged a segment of an older version, or makes one now.
         (2, 1 | 2) => true,
         (0, 1 | 2) => !is_being_made(input, edited.len()) && edited.iter().any(|byte| *byte != 0),
@@ -103,9 +103,12 @@ fn check_edited(
     }
 }
 
-/// Whether anything differs, also of the root as it is sealed, which is not what opens this segment.
-fn differs(file: &[u8], edited: &[u8]) -> bool {
-    file.iter().zip(edited).any(|(a, b)| a != b)
+/// Whether anything differs; of the root as it is sealed, which is not what opens this segment, only where there is
+/// a chunk that is bound to it.
+fn differs(input: &SegmentInput<'_>, file: &[u8], edited: &[u8]) -> bool {
+    let unbound = |at: &usize| input.parts.is_empty() && SEALED_ROOT.contains(at);
+    let mut pairs = file.iter().zip(edited).enumerate();
+    pairs.any(|(at, (a, b))| a != b && !unbound(&at))
 }
 
 /// What has been read is a log's to write, and is read again as it was.
