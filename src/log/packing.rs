@@ -32,10 +32,20 @@ const IS_LONG: u8 = 1 << 6;
 
 /// What is written out once.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-struct Name {
-    protocol: ProtocolKind,
-    id: EphemeralId,
-    metadata: Option<[u8; 4]>,
+pub(super) struct Name {
+    pub(super) protocol: ProtocolKind,
+    pub(super) id: EphemeralId,
+    pub(super) metadata: Option<[u8; 4]>,
+}
+
+impl From<&Sighting> for Name {
+    fn from(sighting: &Sighting) -> Self {
+        Self {
+            protocol: sighting.protocol,
+            id: sighting.id,
+            metadata: sighting.metadata,
+        }
+    }
 }
 
 /// A chunk that does not say what sightings do.
@@ -96,11 +106,7 @@ impl Packer {
     }
 
     fn put(&mut self, bytes: &mut Vec<u8>, sighting: &Sighting, before: &mut u64) {
-        let name = Name {
-            protocol: sighting.protocol,
-            id: sighting.id,
-            metadata: sighting.metadata,
-        };
+        let name = Name::from(sighting);
         let source = source_number(sighting.source) << SOURCE_SHIFT;
         let strengths = flag(HAS_STRENGTHS, sighting.rssi.is_some());
         match self.back(&name) {

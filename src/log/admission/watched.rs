@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::share::Proof;
 use super::slab::NONE;
-use crate::protocol::{EphemeralId, ProtocolKind};
+pub(super) use crate::log::packing::Name;
 use crate::sighting::{RssiSummary, Sighting, Source};
 use crate::time::Timestamp;
 
@@ -37,24 +37,6 @@ pub(super) const CLASSES: usize = 8;
 
 /// In no class.
 pub(super) const UNLINKED: u8 = u8::MAX;
-
-/// What tells one identifier from another.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Name {
-    pub(super) protocol: ProtocolKind,
-    pub(super) id: EphemeralId,
-    pub(super) metadata: Option<[u8; 4]>,
-}
-
-impl From<&Sighting> for Name {
-    fn from(sighting: &Sighting) -> Self {
-        Self {
-            protocol: sighting.protocol,
-            id: sighting.id,
-            metadata: sighting.metadata,
-        }
-    }
-}
 
 impl Name {
     /// Under random keys, so that nobody can choose names that meet.
