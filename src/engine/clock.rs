@@ -34,7 +34,7 @@ const GRAIN: Duration = Duration::from_millis(1);
 #[derive(Debug, Default)]
 pub(super) struct ClockWatch {
     anchor: Option<Moment>,
-    latest: Duration,
+    latest: Option<Moment>,
     /// What the log was last written beside, and what the clocks said then, until it is judged.
     resumed: Option<(ClockReading, ClockReading)>,
     /// What the clocks said, the machine's start among them.
@@ -45,10 +45,11 @@ impl Engine {
     /// Looks at the clocks, and does what they call for.
     pub(super) fn observe(&mut self, now: Moment) {
         // A frame that has waited is older than what was seen since.
-        if now.monotonic < self.watch.latest {
+        let latest = self.watch.latest;
+        if latest.is_some_and(|latest| now.monotonic < latest.monotonic) {
             return;
         }
-        self.watch.latest = now.monotonic;
+        self.watch.latest = Some(now);
         let jump_ms = self.watch.anchor.map_or(0, |anchor| parted_ms(anchor, now));
         if jump_ms.unsigned_abs() > JUMP_MIN.as_millis() {
             self.clock_jumped(now, jump_ms);
@@ -76,21 +77,19 @@ impl Engine {
 
     /// When the clocks are to be looked at next, if they are.
     pub(super) fn next_look_at_the_clock(&self) -> Option<Duration> {
+        let latest = self.watch.latest?;
         let Some(slot) = self.slot.filter(|_| self.advertise.on) else {
-            return Some(self.watch.latest.saturating_add(LOOK_AT_LEAST_EVERY));
+            return Some(latest.monotonic.saturating_add(LOOK_AT_LEAST_EVERY));
         };
-        let wall = self.watch.anchor.map(|anchor| {
-            let since = self.watch.latest.saturating_sub(anchor.monotonic);
-            anchor.wall.saturating_add(since)
-        })?;
-        let left = match slot.end.since(wall) {
+        // By what the wall clock said last: it may have parted from the other by up to JUMP_MIN.
+        let left = match slot.end.since(latest.wall) {
             // Seen not to be over yet, so by a fraction of the wall clock's grain; at the end of time
             // it never is.
             Duration::ZERO if slot.end < Timestamp::MAX => GRAIN,
             Duration::ZERO => LOOK_EVERY,
             left => left.min(LOOK_EVERY),
         };
-        Some(self.watch.latest.saturating_add(left))
+        Some(latest.monotonic.saturating_add(left))
     }
 
     fn clock_jumped(&mut self, now: Moment, by_ms: i128) {

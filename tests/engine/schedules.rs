@@ -99,6 +99,33 @@ fn schedule(number: usize) -> Schedule {
     ][number]
 }
 
+/// A clock that is put right by less than what counts as a jump is followed all the same.
+#[test]
+fn the_identifier_ends_in_time_after_the_clock_went_a_little_ahead() {
+    let (mut rig, first) = Rig::started(Config::new(Protocol::bluezone()));
+    let Some(Action::Advertise { until, .. }) = first.iter().find(|action| advertises(action))
+    else {
+        panic!("{first:?}")
+    };
+    rig.pass(s(600));
+    rig.clock.jump_to(rig.clock.now().wall.saturating_add(s(1)));
+    rig.engine.tick(rig.clock.now());
+    let changed = loop {
+        let due = rig.engine.next_deadline().unwrap();
+        rig.clock.advance(due - rig.clock.now().monotonic);
+        rig.engine.tick(rig.clock.now());
+        if rig.actions().iter().any(advertises) {
+            break rig.clock.now().wall;
+        }
+    };
+    assert_eq!(rig.engine.health().counters.clock_jumps, 0);
+    assert_eq!(changed, *until);
+}
+
+fn advertises(action: &Action) -> bool {
+    matches!(action, Action::Advertise { .. })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -13,6 +13,9 @@ const NON_BLOCKING: i32 = 0o4000;
 const VENDOR_PACKET: u8 = 0xff;
 const PRIMARY: u8 = 0x00;
 
+/// `ENXIO` of Linux.
+const SWITCHED_OFF: i32 = 6;
+
 /// Longer than the longest command: a header of four bytes and 255 of parameters.
 const PACKET_LEN_MAX: usize = 512;
 
@@ -50,7 +53,12 @@ impl Port {
         }
     }
 
+    /// What reaches an adapter that is switched off, or about to be, nobody hears.
     pub(crate) fn send(&mut self, packet: &[u8]) -> Result<(), Error> {
-        self.0.write_all(packet)
+        match self.0.write_all(packet) {
+            // `hci_recv_frame` in the kernel's net/bluetooth/hci_core.c.
+            Err(error) if error.raw_os_error() == Some(SWITCHED_OFF) => Ok(()),
+            done => done,
+        }
     }
 }
