@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+mod assembly;
 mod matching;
 
 pub use matching::{MatchConfig, Matcher};
