@@ -23,6 +23,10 @@ pub(crate) use reader::{ChunkRead, SegmentReader};
 /// Sightings in a chunk at most: 1,024 of them are 12 kB as a rule, and 42 at worst.
 const CHUNK_SIGHTINGS_MAX: usize = 1_024;
 
+/// A segment's file is made longer by so much at a time. Chosen: forty batches of a busy day, of which one syncs a new
+/// length; and what a process that is killed leaves too much.
+const STEP_BYTES: u64 = 1 << 15;
+
 /// What a chunk holds: its first byte.
 const SIGHTINGS: u8 = 0;
 const GAPS: u8 = 1;
@@ -143,16 +147,20 @@ impl SegmentWriter {
             Ok(file)
         });
         match made {
-            Ok(file) => Ok(Self {
-                file,
-                name,
-                prelude,
-                sealed_root,
-                ratchet: Ratchet::from_root(root),
-                packer: Packer::default(),
-                clock: None,
-                acknowledged: SEGMENT_HEADER_BYTES as u64,
-            }),
+            Ok(mut file) => {
+                // Not sooner: a segment that holds nothing is told by its length.
+                file.grow_by(STEP_BYTES);
+                Ok(Self {
+                    file,
+                    name,
+                    prelude,
+                    sealed_root,
+                    ratchet: Ratchet::from_root(root),
+                    packer: Packer::default(),
+                    clock: None,
+                    acknowledged: SEGMENT_HEADER_BYTES as u64,
+                })
+            }
             Err(e) => {
                 // On a full disk each try would leave a file behind, until the day has no number left.
                 let _ = home.remove(&file_name);
