@@ -104,8 +104,14 @@ fn chunk_aad(
     prelude: &[u8; PRELUDE_BYTES],
     sealed_root: &[u8; SEALED_ROOT_BYTES],
     length: &[u8; CHUNK_HEADER_BYTES],
-) -> Vec<u8> {
-    [&prelude[..], sealed_root, length].concat()
+) -> [u8; SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES] {
+    let mut aad = [0; SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES];
+    let (first, rest) = aad.split_at_mut(PRELUDE_BYTES);
+    let (second, third) = rest.split_at_mut(SEALED_ROOT_BYTES);
+    first.copy_from_slice(prelude);
+    second.copy_from_slice(sealed_root);
+    third.copy_from_slice(length);
+    aad
 }
 
 /// Appends chunks to a segment that it has made. It holds nothing that opens what it has written.
