@@ -169,6 +169,26 @@ mod tests {
         };
         assert_eq!(read("a").unwrap(), b"onet!");
 
+        let mut file = storage.create("g").unwrap();
+        file.grow_by(10_000);
+        for _ in 0..3 {
+            file.append(&[1; 5_000]).unwrap();
+            file.sync().unwrap();
+        }
+        // While it is written to, zeros may follow.
+        let grown = read("g").unwrap();
+        let (appended, more) = grown.split_at(15_000);
+        assert_eq!(appended, [1; 15_000]);
+        assert!(more.iter().all(|byte| *byte == 0));
+        file.truncate(7_000).unwrap();
+        file.append(&[2; 1_000]).unwrap();
+        drop(file);
+        assert_eq!(
+            read("g").unwrap(),
+            [vec![1; 7_000], vec![2; 1_000]].concat()
+        );
+        storage.remove("g").unwrap();
+
         storage.sync("a").unwrap();
         assert_eq!(kind(storage.sync("b")), io::ErrorKind::NotFound);
         storage.create("b").unwrap();

@@ -10,6 +10,9 @@ use super::{AppendFile, Storage, StoredFile};
 /// Its writer holds an exclusive lock on it; it is empty.
 const LOCK: &str = "lock";
 
+/// A page of the system's cache of files, mostly.
+const PAGE_BYTES: u64 = 4096;
+
 /// A directory, which its owner alone may read if it is made here; what is in it always is.
 #[derive(Clone, Debug)]
 pub struct FileStorage {
@@ -135,12 +138,18 @@ impl GrowingFile {
     }
 
     /// Makes room for more than `needed` bytes. Zeros are written: what the file system has only been told to keep
-    /// free it would have to note as used, with a sync of its own.
+    /// free it would have to note as used, with a sync of its own. A page at a time: Linux keeps what comes at once
+    /// together, and would count all of it as written again with each batch.
     fn make_room(&mut self, needed: u64) -> io::Result<()> {
         let len = needed.saturating_add(self.step);
-        let zeros = vec![0; usize::try_from(len - self.len).unwrap_or_default()];
-        self.write_at(self.len, &zeros)?;
-        self.len = len;
+        while self.len < len {
+            let page_left = PAGE_BYTES - self.len % PAGE_BYTES;
+            let zeros = [0; PAGE_BYTES as usize];
+            let zeros = zeros.get(..page_left.min(len - self.len) as usize);
+            let zeros = zeros.unwrap_or_default();
+            self.write_at(self.len, zeros)?;
+            self.len += zeros.len() as u64;
+        }
         Ok(())
     }
 }
