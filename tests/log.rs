@@ -21,6 +21,8 @@ use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 
 #[path = "log/erasure.rs"]
 mod erasure;
+#[path = "log/full_disk.rs"]
+mod full_disk;
 #[path = "log/golden.rs"]
 mod golden;
 #[path = "log/own_data.rs"]
