@@ -38,9 +38,9 @@ pub const SLOT_LENGTH: Duration = Duration::from_secs(86_400 / SLOTS_PER_DAY as 
 /// clocks set by hand; it stays far below a slot, so that a replay gains little.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(120);
 
-const SALT: &[u8] = b"bluzonesubkey";
+pub(crate) const SALT: &[u8; 13] = b"bluzonesubkey";
 const PICKED_BYTES: [usize; 12] = [0, 4, 8, 12, 16, 18, 20, 22, 24, 26, 28, 30];
-const DAY_SECONDS: u64 = 86_400;
+pub(crate) const DAY_SECONDS: u64 = 86_400;
 
 /// Slots a day that an entry may claim. Bluezone's server could set the number: it was 96 in version
 /// 3 and 144 in version 2.
@@ -111,8 +111,19 @@ impl SubKey {
     }
 }
 
-fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
+/// The twelve bytes of `sub_key` that are on the air.
+pub(crate) fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
     PICKED_BYTES.map(|index| sub_key.get(index).copied().unwrap_or(0))
+}
+
+/// The identifier `id` of the slot that begins at `start`, in Unix seconds, and lasts for `step`; both ends
+/// inclusive as Bluezone's clients compare them.
+pub(crate) fn candidate(id: [u8; 12], start: u64, step: u64) -> Candidate {
+    Candidate {
+        id: EphemeralId::from(id),
+        first: Timestamp::from_unix_seconds(start),
+        last: Timestamp::from_unix_seconds(start.saturating_add(step)),
+    }
 }
 
 /// What an authority publishes of one patient: the daily key of the day that begins at
@@ -201,11 +212,7 @@ impl PublishedEntry {
                 if start > self.time_end {
                     return;
                 }
-                each(Candidate {
-                    id: EphemeralId::from(sub_key.identifier()),
-                    first: Timestamp::from_unix_seconds(start),
-                    last: Timestamp::from_unix_seconds(start + step),
-                });
+                each(candidate(sub_key.identifier(), start, step));
                 start += step;
             }
             daily_key = daily_key.next_in_chain();
