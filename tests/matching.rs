@@ -240,8 +240,9 @@ fn a_search_that_is_cancelled_gives_nothing() {
     let (keys, sightings) = crowd();
     let matcher = Matcher::new(MatchConfig::default(), sightings);
     let mut calls = 0;
-    let mut search = matcher.search().on_progress(|_| {
+    let mut search = matcher.search().on_progress(|progress| {
         calls += 1;
+        assert!(progress.keys < keys.len());
         ControlFlow::Break(())
     });
     assert_eq!(search.add(&keys), Err(Cancelled));

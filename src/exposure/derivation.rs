@@ -4,7 +4,7 @@
 //! once. [`simd`](super::simd) does the same with what some processors have beyond that.
 
 use super::filter::{DayFilters, probe};
-use crate::crypto::{Aes128Key, UnsaltedHkdf, sha256_short};
+use crate::crypto::{UnsaltedHkdf, aes128_published, sha256_short};
 use crate::protocol::bluezone::{self, PublishedEntry};
 use crate::protocol::gaen::{self, DiagnosisKey, ROLLING_PERIOD};
 use crate::protocol::{Candidate, EphemeralId};
@@ -184,7 +184,7 @@ impl Derivation {
                 self.start = day.first;
             }
             let rpik = self.hkdf.derive(&day.tek, RPIK_INFO);
-            Aes128Key::from_public(&rpik).encrypt_blocks_into(&self.blocks, &mut self.identifiers);
+            aes128_published(&rpik, &self.blocks, &mut self.identifiers);
             for (slot, id) in (0..day.count).zip(&self.identifiers) {
                 if filter.may_hold(probe(id)) {
                     out.push(Suspect {

@@ -93,19 +93,19 @@ impl DayFilters {
             days,
             filters: Vec::new(),
         };
+        let probes = filters.probes(sightings);
         let mut counts = vec![0; filters.days.len()];
-        filters.each_identifier(sightings, |place, _| {
-            if let Some(count) = counts.get_mut(place) {
+        for (place, _) in &probes {
+            if let Some(count) = counts.get_mut(*place) {
                 *count += 1;
             }
-        });
-        let mut filled: Vec<Filter> = counts.into_iter().map(Filter::with_room).collect();
-        filters.each_identifier(sightings, |place, probe| {
-            if let Some(filter) = filled.get_mut(place) {
+        }
+        filters.filters = counts.into_iter().map(Filter::with_room).collect();
+        for (place, probe) in probes {
+            if let Some(filter) = filters.filters.get_mut(place) {
                 filter.insert(probe);
             }
-        });
-        filters.filters = filled;
+        }
         filters
     }
 
@@ -131,9 +131,9 @@ impl DayFilters {
         days
     }
 
-    /// Calls `each` with the filter's place and the probe of each identifier, once for each run of sightings
-    /// of it in a day.
-    fn each_identifier(&self, sightings: &[Sighting], mut each: impl FnMut(usize, u32)) {
+    /// The probe of each identifier with its filter's place, once for each run of sightings of it in a day.
+    fn probes(&self, sightings: &[Sighting]) -> Vec<(usize, u32)> {
+        let mut probes = Vec::with_capacity(sightings.len());
         let mut before: Option<(EphemeralId, (UtcDay, UtcDay))> = None;
         for sighting in sightings {
             let (from, to) = days_around(self.tolerance, sighting);
@@ -141,11 +141,23 @@ impl DayFilters {
                 continue;
             }
             before = Some((sighting.id, (from, to)));
-            let first = self.days.partition_point(|day| *day < from);
-            let places = self.days.iter().enumerate().skip(first);
-            for (place, _) in places.take_while(|(_, day)| **day <= to) {
-                each(place, probe(sighting.id.as_bytes()));
-            }
+            let probe = probe(sighting.id.as_bytes());
+            let first = self.first_from(from);
+            let days = self.days.get(first..).unwrap_or_default();
+            let places = (first..).zip(days.iter().take_while(|day| **day <= to));
+            probes.extend(places.map(|(place, _)| (place, probe)));
+        }
+        probes
+    }
+
+    /// The place of the first day that is not before `day`.
+    fn first_from(&self, day: UtcDay) -> usize {
+        // Days in a log mostly follow each other.
+        let start = self.days.first().map_or(0, |day| day.unix_days());
+        let guess = day.unix_days().saturating_sub(start) as usize;
+        match self.days.get(guess) {
+            Some(there) if *there == day => guess,
+            _ => self.days.partition_point(|there| *there < day),
         }
     }
 
@@ -160,8 +172,9 @@ impl DayFilters {
         } else {
             day
         };
-        let place = self.days.binary_search(&day).ok()?;
-        u32::try_from(place).ok()
+        let place = self.first_from(day);
+        let is_there = self.days.get(place) == Some(&day);
+        is_there.then(|| u32::try_from(place).ok()).flatten()
     }
 
     /// The filter at `place`.

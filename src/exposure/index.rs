@@ -30,12 +30,11 @@ pub(super) struct Index {
 
 impl Index {
     /// An index of sightings that match what was advertised within `tolerance`.
-    pub(super) fn new(tolerance: Duration, heard: Vec<Sighting>) -> Self {
-        let days = DayFilters::days_of(tolerance, &heard);
-        let log2 = heard.len().max(1).ilog2();
+    pub(super) fn new(tolerance: Duration, mut sightings: Vec<Sighting>) -> Self {
+        let days = DayFilters::days_of(tolerance, &sightings);
+        let log2 = sightings.len().max(1).ilog2();
         let shift = 32 - log2.clamp(*BUCKETS_LOG2.start(), *BUCKETS_LOG2.end());
-        let (mut sightings, starts) = into_buckets(&heard, shift);
-        drop(heard);
+        let starts = into_buckets(&mut sightings, shift);
         for bounds in starts.windows(2) {
             if let [start, end] = *bounds
                 && end - start > 1
@@ -88,10 +87,11 @@ impl Index {
     }
 }
 
-/// The sightings by bucket, in each in the order in which they came, and where the buckets begin.
-fn into_buckets(heard: &[Sighting], shift: u32) -> (Vec<Sighting>, Vec<usize>) {
+/// Puts the sightings in the order of their buckets, in each in the order in which they came, and gives where
+/// the buckets begin.
+fn into_buckets(sightings: &mut [Sighting], shift: u32) -> Vec<usize> {
     let mut starts = vec![0; (1 << (32 - shift)) + 1];
-    for sighting in heard {
+    for sighting in &*sightings {
         if let Some(count) = starts.get_mut(bucket_of(&sighting.id, shift) + 1) {
             *count += 1;
         }
@@ -102,19 +102,20 @@ fn into_buckets(heard: &[Sighting], shift: u32) -> (Vec<Sighting>, Vec<usize>) {
         *start = sum;
     }
     let mut free = starts.clone();
-    let mut order = vec![0; heard.len()];
-    for (place, sighting) in heard.iter().enumerate() {
-        if let Some(next) = free.get_mut(bucket_of(&sighting.id, shift))
-            && let Some(to) = order.get_mut(*next)
-        {
-            *to = place;
-            *next += 1;
+    let mut place_of = |sighting: &Sighting| {
+        let next = free.get_mut(bucket_of(&sighting.id, shift))?;
+        *next += 1;
+        Some(*next - 1)
+    };
+    let mut places: Vec<usize> = sightings.iter().filter_map(&mut place_of).collect();
+    for here in 0..places.len() {
+        // Each exchange puts one sighting where it stays.
+        while let Some(there) = places.get(here).copied().filter(|there| *there != here) {
+            sightings.swap(here, there);
+            places.swap(here, there);
         }
     }
-    let sorted = order.iter().filter_map(|place| heard.get(*place));
-    let mut sightings = Vec::with_capacity(heard.len());
-    sightings.extend(sorted.cloned());
-    (sightings, starts)
+    starts
 }
 
 /// By an identifier's first bits, so that buckets are in the order of identifiers.

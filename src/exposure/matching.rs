@@ -86,9 +86,9 @@ pub struct Matcher {
 impl Matcher {
     /// A matcher of `sightings`.
     pub fn new(config: MatchConfig, sightings: impl IntoIterator<Item = Sighting>) -> Self {
-        let (gaen, bluezone): (Vec<_>, Vec<_>) = sightings
-            .into_iter()
-            .partition(|sighting| sighting.id.as_bytes().len() == 16);
+        let mut gaen: Vec<Sighting> = sightings.into_iter().collect();
+        let is_short = |sighting: &mut Sighting| sighting.id.as_bytes().len() < 16;
+        let bluezone: Vec<Sighting> = gaen.extract_if(.., is_short).collect();
         Self {
             sighting_count: gaen.len() + bluezone.len(),
             gaen: Index::new(config.gaen_tolerance, gaen),

@@ -103,7 +103,7 @@ impl<'m> Search<'m> {
         }
     }
 
-    /// Has `callback` told, after each some ten thousands of keys and at the end, how far the search has come.
+    /// Has `callback` told, each some ten thousand keys and at the end, how far the search has come.
     /// `ControlFlow::Break` cancels it.
     pub fn on_progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'm) -> Self {
         self.progress = Some(Box::new(callback));
@@ -119,17 +119,16 @@ impl<'m> Search<'m> {
         &mut self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<(), Cancelled> {
+        if self.cancelled {
+            return Err(Cancelled);
+        }
         for key in keys {
             self.collect(key.borrow());
             if self.keys.is_multiple_of(BATCH) || self.batch.entry_days.len() >= BATCH {
                 self.report()?;
             }
         }
-        if self.cancelled {
-            Err(Cancelled)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     /// The exposures found, in the order of their days, then of the keys.
@@ -178,13 +177,16 @@ impl<'m> Search<'m> {
     }
 
     fn report(&mut self) -> Result<(), Cancelled> {
+        if self.cancelled {
+            return Err(Cancelled);
+        }
         self.search();
         let progress = Progress {
             keys: self.keys,
             exposures: self.exposures.len(),
         };
         if let Some(callback) = &mut self.progress {
-            self.cancelled |= callback(progress).is_break();
+            self.cancelled = callback(progress).is_break();
         }
         if self.cancelled {
             Err(Cancelled)
@@ -195,7 +197,7 @@ impl<'m> Search<'m> {
 
     /// Searches for the batch, and empties it.
     fn search(&mut self) {
-        if self.cancelled || self.batch.keys.is_empty() {
+        if self.batch.keys.is_empty() {
             return;
         }
         let Self {
