@@ -71,7 +71,8 @@ impl Day for KeyDay {
 
     fn candidate(&self, suspect: &Suspect) -> Option<Candidate> {
         let id = suspect.id.as_bytes().try_into().ok()?;
-        Some(gaen::candidate(id, self.first.saturating_add(suspect.slot)))
+        let interval = self.first.saturating_add(suspect.slot);
+        Some(Candidate::in_interval(id, interval))
     }
 }
 
@@ -87,7 +88,7 @@ impl Day for EntryDay {
     fn candidate(&self, suspect: &Suspect) -> Option<Candidate> {
         let id = suspect.id.as_bytes().try_into().ok()?;
         let start = self.start + u64::from(suspect.slot) * self.step;
-        Some(bluezone::candidate(id, start, self.step))
+        Some(Candidate::in_slot(id, start, self.step))
     }
 }
 

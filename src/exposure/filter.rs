@@ -241,7 +241,7 @@ mod tests {
         // Two of each word's bits with each identifier, word after word.
         let chosen = |number: u32| {
             let (word, pair) = (number / 16, number % 16);
-            word << 19 | (2 * pair + 1) << 5 | 2 * pair
+            word << 19 | ((2 * pair + 1) << 5) | (2 * pair)
         };
         let random = |number: u32| number.wrapping_mul(0x85EB_CA6B).rotate_left(13) ^ 0xC2B2_AE35;
         assert!(passing(&chosen) <= 100_000 / 32 + 500);

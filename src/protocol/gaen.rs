@@ -104,18 +104,7 @@ impl RollingProximityIdentifierKey {
     }
 }
 
-/// The identifier `id` as what a key stands for in `interval`.
-pub(crate) fn candidate(id: [u8; 16], interval: IntervalNumber) -> Candidate {
-    let next = interval.saturating_add(1).start();
-    Candidate {
-        id: id.into(),
-        first: interval.start(),
-        last: next.saturating_sub(Duration::from_millis(1)),
-    }
-}
-
-/// The block whose encryption is the identifier of `interval`: "EN-RPI", six zero bytes, its number in
-/// little-endian.
+/// What is encrypted to an identifier: "EN-RPI", six zero bytes, the interval number in little-endian.
 pub(crate) fn padded(interval: IntervalNumber) -> [u8; 16] {
     let [a, b, c, d] = interval.0.to_le_bytes();
     [
@@ -362,7 +351,8 @@ impl DiagnosisKey {
         let mut ids = Vec::with_capacity(ROLLING_PERIOD as usize);
         rpik.identifiers(self.rolling_start(), self.rolling_period, &mut ids);
         for (offset, id) in (0..).zip(ids) {
-            each(candidate(id, self.rolling_start().saturating_add(offset)));
+            let interval = self.rolling_start().saturating_add(offset);
+            each(Candidate::in_interval(id, interval));
         }
     }
 

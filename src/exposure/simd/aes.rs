@@ -41,13 +41,15 @@ impl Schedules {
         Self(rounds)
     }
 
-    /// The round keys of key `number`, each in all four places; key 15's if there is no such.
+    /// The round keys of key `number`, up to 15, each in all four places.
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(super) fn of(&self, number: usize) -> [Vector; 11] {
         let mut keys = [_mm512_setzero_si512(); 11];
         for (key, round) in keys.iter_mut().zip(&self.0) {
-            *key = _mm512_broadcast_i32x4(round[number.min(15)]);
+            if let Some(of_number) = round.get(number) {
+                *key = _mm512_broadcast_i32x4(*of_number);
+            }
         }
         keys
     }

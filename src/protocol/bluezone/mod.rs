@@ -22,7 +22,7 @@ pub(crate) use wire::APPLE_COMPANY;
 pub use wire::WireProfile;
 pub(super) use wire::uuid_of;
 
-use super::{Candidate, EphemeralId, InvalidKey};
+use super::{Candidate, InvalidKey};
 use crate::crypto::sha256;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -116,16 +116,6 @@ pub(crate) fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
     PICKED_BYTES.map(|index| sub_key.get(index).copied().unwrap_or(0))
 }
 
-/// The identifier `id` of the slot that begins at `start`, in Unix seconds, and lasts for `step`; both ends
-/// inclusive as Bluezone's clients compare them.
-pub(crate) fn candidate(id: [u8; 12], start: u64, step: u64) -> Candidate {
-    Candidate {
-        id: EphemeralId::from(id),
-        first: Timestamp::from_unix_seconds(start),
-        last: Timestamp::from_unix_seconds(start.saturating_add(step)),
-    }
-}
-
 /// What an authority publishes of one patient: the daily key of the day that begins at
 /// `time_start`, and until when it and its successors in the chain are to be matched.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -212,7 +202,7 @@ impl PublishedEntry {
                 if start > self.time_end {
                     return;
                 }
-                each(candidate(sub_key.identifier(), start, step));
+                each(Candidate::in_slot(sub_key.identifier(), start, step));
                 start += step;
             }
             daily_key = daily_key.next_in_chain();
