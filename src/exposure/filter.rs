@@ -183,6 +183,20 @@ impl DayFilters {
     }
 }
 
+#[cfg(test)]
+impl DayFilters {
+    /// A filter for any day that lets everything pass.
+    pub(super) fn of_everything() -> Self {
+        let mut filter = Filter::with_room(0);
+        filter.words.fill(u32::MAX);
+        Self {
+            tolerance: Duration::MAX,
+            days: vec![UtcDay::from_unix_days(0)],
+            filters: vec![filter],
+        }
+    }
+}
+
 /// The first and the last day on which an identifier can have been advertised that matches this sighting.
 fn days_around(tolerance: Duration, sighting: &Sighting) -> (UtcDay, UtcDay) {
     if tolerance > DAILY_UP_TO {

@@ -71,3 +71,77 @@ impl Avx512 {
 
     pub(super) fn bluezone(self, _: &[EntryDay], _: &DayFilters, _: &mut Vec<Suspect>) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::derivation::{self, Derivation};
+    use super::*;
+    use crate::time::IntervalNumber;
+
+    fn key_day() -> impl Strategy<Value = KeyDay> {
+        let first = prop_oneof![
+            any::<u32>(),
+            Just(0),
+            u32::MAX - 200..=u32::MAX,
+            Just(2_642_976),
+        ];
+        (any::<[u8; 16]>(), first, 0_u32..=144).prop_map(|(tek, first, count)| KeyDay {
+            key: 0,
+            filter: 0,
+            first: IntervalNumber(first),
+            count,
+            tek,
+        })
+    }
+
+    fn entry_day() -> impl Strategy<Value = EntryDay> {
+        (any::<[u8; 32]>(), 1_u32..=144).prop_map(|(daily_key, count)| EntryDay {
+            key: 0,
+            filter: 0,
+            start: 1_596_844_800,
+            step: 900,
+            count,
+            daily_key,
+        })
+    }
+
+    /// In one order.
+    fn sorted(mut suspects: Vec<Suspect>) -> Vec<Suspect> {
+        suspects.sort_unstable_by_key(|suspect| (suspect.day, suspect.slot));
+        suspects
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn every_gaen_identifier_is_the_portable_one(days in prop::collection::vec(key_day(), 0..40)) {
+            let Some(simd) = Avx512::detect() else {
+                return Ok(());
+            };
+            let (filters, mut portable) = (DayFilters::of_everything(), Derivation::new());
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            simd.gaen(portable.hkdf(), &days, &filters, &mut ours);
+            portable.gaen(&days, &filters, &mut theirs);
+            let count: u32 = days.iter().map(|day| day.count).sum();
+            prop_assert_eq!(theirs.len(), count as usize);
+            prop_assert_eq!(sorted(ours), sorted(theirs));
+        }
+
+        #[test]
+        fn every_bluezone_identifier_is_the_portable_one(days in prop::collection::vec(entry_day(), 0..40)) {
+            let Some(simd) = Avx512::detect() else {
+                return Ok(());
+            };
+            let filters = DayFilters::of_everything();
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            simd.bluezone(&days, &filters, &mut ours);
+            derivation::bluezone(&days, &filters, &mut theirs);
+            let count: u32 = days.iter().map(|day| day.count).sum();
+            prop_assert_eq!(theirs.len(), count as usize);
+            prop_assert_eq!(sorted(ours), sorted(theirs));
+        }
+    }
+}
