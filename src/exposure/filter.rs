@@ -49,14 +49,16 @@ impl Filter {
 
     fn insert(&mut self, probe: u32) {
         if let Some(word) = self.words.get_mut((probe >> self.shift) as usize) {
-            *word |= bits(probe);
+            let [low, high] = places(probe);
+            *word |= 1 << low | 1 << high;
         }
     }
 
     /// Whether an identifier with this probe may have been put in.
     pub(super) fn may_hold(&self, probe: u32) -> bool {
         let word = self.words.get((probe >> self.shift) as usize);
-        word.is_some_and(|word| word & bits(probe) == bits(probe))
+        let [low, high] = places(probe);
+        word.is_some_and(|word| word >> low & word >> high & 1 != 0)
     }
 
     /// Its words, as many as there are values of a probe shifted right by [`shift`](Self::shift).
@@ -70,8 +72,9 @@ impl Filter {
     }
 }
 
-fn bits(probe: u32) -> u32 {
-    1 << (probe & 31) | 1 << (probe >> 5 & 31)
+/// The places in a word of the two bits that an identifier sets.
+fn places(probe: u32) -> [u32; 2] {
+    [probe & 31, probe >> 5 & 31]
 }
 
 /// A filter for each day on which an identifier may have been advertised that has been heard.
