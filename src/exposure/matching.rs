@@ -1,12 +1,17 @@
 //! Published keys × log: which sightings were of whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Duration;
 
 use super::Exposure;
 use super::assembly::exposure;
+use super::index::Index;
+use super::search::Search;
+use super::simd::Avx512;
 use crate::log::{LogError, LogReader};
-use crate::protocol::{Candidate, EphemeralId, PublishedKey, bluezone, gaen};
+use crate::protocol::{PublishedKey, bluezone, gaen};
 use crate::sighting::Sighting;
 use crate::time::UtcDay;
 
@@ -25,7 +30,29 @@ pub struct MatchConfig {
     /// Two sightings no further apart than this count as one stay, with the time between them; a
     /// longer gap counts nothing. By default five minutes, the most that GAEN counts for one scan.
     pub gap_max: Duration,
+    /// What computes the identifiers of keys; the exposures are the same.
+    pub backend: Backend,
+    /// Threads that search at most; fewer do if there is little to search for. By default the processor's, up to
+    /// eight.
+    pub threads: NonZeroUsize,
 }
+
+/// What computes the identifiers of published keys.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The fastest that this processor has.
+    #[default]
+    Auto,
+    /// One key after the other, with what the libraries for AES and SHA-256 find in the processor.
+    Portable,
+    /// Sixteen keys side by side in AVX-512's registers. Where the processor lacks it (F, BW and VAES), this is
+    /// [`Portable`](Self::Portable); [`Matcher::backend`] tells.
+    Avx512,
+}
+
+/// More threads share their caches and would gain little. Chosen.
+const THREADS_MAX: usize = 8;
 
 impl Default for MatchConfig {
     fn default() -> Self {
@@ -34,14 +61,23 @@ impl Default for MatchConfig {
             gaen_tolerance: gaen::TOLERANCE,
             bluezone_tx_power_dbm: -15,
             gap_max: Duration::from_secs(300),
+            backend: Backend::Auto,
+            threads: thread::available_parallelism()
+                .ok()
+                .and_then(|threads| NonZeroUsize::new(threads.get().min(THREADS_MAX)))
+                .unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
 
 /// The sightings of a log, ready to be matched against any number of keys.
 pub struct Matcher {
-    config: MatchConfig,
-    index: HashMap<EphemeralId, Vec<Sighting>>,
+    pub(super) config: MatchConfig,
+    /// Sightings of identifiers of 16 bytes.
+    pub(super) gaen: Index,
+    /// Of 12 bytes.
+    pub(super) bluezone: Index,
+    pub(super) avx512: Option<Avx512>,
     sighting_count: usize,
     damage: Vec<LogError>,
     torn_bytes: u64,
@@ -50,17 +86,21 @@ pub struct Matcher {
 impl Matcher {
     /// A matcher of `sightings`.
     pub fn new(config: MatchConfig, sightings: impl IntoIterator<Item = Sighting>) -> Self {
-        let mut matcher = Self {
-            config,
-            index: HashMap::new(),
-            sighting_count: 0,
+        let mut gaen: Vec<Sighting> = sightings.into_iter().collect();
+        let is_short = |sighting: &mut Sighting| sighting.id.as_bytes().len() < 16;
+        let bluezone: Vec<Sighting> = gaen.extract_if(.., is_short).collect();
+        Self {
+            sighting_count: gaen.len() + bluezone.len(),
+            gaen: Index::new(config.gaen_tolerance, gaen),
+            bluezone: Index::new(config.bluezone_tolerance, bluezone),
+            avx512: match config.backend {
+                Backend::Portable => None,
+                Backend::Auto | Backend::Avx512 => Avx512::detect(),
+            },
             damage: Vec::new(),
             torn_bytes: 0,
-        };
-        for sighting in sightings {
-            matcher.add(sighting);
+            config,
         }
-        matcher
     }
 
     /// A matcher of everything that `log` holds. Parts of it that are damaged are passed over and
@@ -70,16 +110,23 @@ impl Matcher {
     ///
     /// [`LogError::Io`] if the log cannot be listed.
     pub fn from_log(config: MatchConfig, log: &LogReader) -> Result<Self, LogError> {
-        let mut matcher = Self::new(config, []);
+        let mut damage = Vec::new();
         let mut sightings = log.sightings()?;
-        for sighting in sightings.by_ref() {
-            match sighting {
-                Ok(sighting) => matcher.add(sighting),
-                Err(error) => matcher.damage.push(error),
-            }
-        }
+        let whole = sightings
+            .by_ref()
+            .filter_map(|sighting| sighting.map_err(|error| damage.push(error)).ok());
+        let mut matcher = Self::new(config, whole);
         matcher.torn_bytes = sightings.torn_bytes();
+        matcher.damage = damage;
         Ok(matcher)
+    }
+
+    /// What computes the identifiers of keys here: never [`Backend::Auto`].
+    pub fn backend(&self) -> Backend {
+        match self.avx512 {
+            Some(_) => Backend::Avx512,
+            None => Backend::Portable,
+        }
     }
 
     /// Sightings it holds.
@@ -101,36 +148,39 @@ impl Matcher {
     /// The exposures to `keys`, in the order of their days, then of the keys. Revoked keys give
     /// none.
     pub fn exposures<'k>(&self, keys: impl IntoIterator<Item = &'k PublishedKey>) -> Vec<Exposure> {
-        let mut exposures = Vec::new();
-        for (key_index, key) in keys.into_iter().enumerate() {
-            if !key.is_revoked() {
-                self.match_key(key_index, key, &mut exposures);
-            }
+        let mut search = self.search();
+        // Nobody was asked whether to cancel.
+        let _ = search.add(keys);
+        search.found()
+    }
+
+    /// Begins a search for keys that come bit by bit, with progress, and a way to cancel it.
+    pub fn search(&self) -> Search<'_> {
+        Search::new(self)
+    }
+
+    /// The sightings among which those of `key` are.
+    pub(super) fn index_of(&self, key: &PublishedKey) -> &Index {
+        match key {
+            PublishedKey::Bluezone(_) => &self.bluezone,
+            PublishedKey::Gaen(_) => &self.gaen,
         }
-        exposures.sort_by_key(|exposure| (exposure.day, exposure.key_index));
-        exposures
     }
 
-    fn add(&mut self, sighting: Sighting) {
-        self.sighting_count += 1;
-        self.index.entry(sighting.id).or_default().push(sighting);
-    }
-
-    fn match_key(&self, key_index: usize, key: &PublishedKey, out: &mut Vec<Exposure>) {
-        let tolerance = match key {
-            PublishedKey::Bluezone(_) => self.config.bluezone_tolerance,
-            PublishedKey::Gaen(_) => self.config.gaen_tolerance,
-        };
+    /// Makes exposures of all the sightings found for one key, at least one, in the order in which their
+    /// identifiers were advertised.
+    pub(super) fn assemble(
+        &self,
+        key_index: usize,
+        key: &PublishedKey,
+        heard: Vec<&Sighting>,
+        out: &mut Vec<Exposure>,
+    ) {
         let mut days: BTreeMap<UtcDay, Vec<&Sighting>> = BTreeMap::new();
-        key.for_each_candidate(|candidate: Candidate| {
-            for sighting in self.index.get(&candidate.id).into_iter().flatten() {
-                if candidate.heard_at(sighting.first, tolerance) {
-                    days.entry(sighting.first.utc_day())
-                        .or_default()
-                        .push(sighting);
-                }
-            }
-        });
+        for sighting in heard {
+            let day = days.entry(sighting.first.utc_day()).or_default();
+            day.push(sighting);
+        }
         for (day, sightings) in days {
             out.push(exposure(&self.config, key_index, key, day, sightings));
         }

@@ -4,9 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 mod assembly;
+mod derivation;
+mod filter;
+mod index;
 mod matching;
+mod search;
+mod simd;
 
-pub use matching::{MatchConfig, Matcher};
+pub use matching::{Backend, MatchConfig, Matcher};
+pub use search::{Cancelled, Progress, Search};
 
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};
