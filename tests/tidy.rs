@@ -107,6 +107,7 @@ fn only_one_file_names_each_of_the_hidden_crates() {
     for (name, home) in [
         ("ring::", "crypto"),
         ("aes::", "crypto"),
+        ("p256::", "crypto"),
         ("argon2::", "crypto"),
         ("bincode::", "codec"),
     ] {

@@ -214,7 +214,7 @@ impl ExportWriter {
         };
         let bin = [HEADER.as_slice(), &message.encode_to_vec()].concat();
         let sig = sign(&bin, signers)?;
-        archive::pack(&bin, &sig).map_err(|_| ExportWriteError::Zip)
+        archive::pack(&bin, &sig).ok_or(ExportWriteError::Zip)
     }
 
     fn check(&self, signers: &[&SigningKey]) -> Result<(), ExportWriteError> {

@@ -7,6 +7,10 @@ mod writing;
 use std::sync::LazyLock;
 
 use super::*;
+use crate::protocol::gaen::DiagnosisKey;
+use crate::protocol::PublishedKey;
+use crate::time::Timestamp;
+use crate::publication::signature::KeyName;
 use crate::entropy::SeededEntropy;
 use crate::protocol::ReportType;
 use crate::publication::signature::{SigningKey, VerificationKey};
@@ -27,7 +31,7 @@ fn key(byte: u8) -> DiagnosisKey {
 
 fn options() -> ExportOptions {
     let day = |day: u64| Timestamp::from_unix_seconds(day * 86_400);
-    let mut options = ExportOptions::new("VN", day(18_400), day(18_401));
+    let mut options = ExportOptions::new("VN", day(18_400), day(18_404));
     options.padding = Padding::NONE;
     options
 }

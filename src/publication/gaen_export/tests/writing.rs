@@ -162,7 +162,9 @@ proptest! {
         options.start = Timestamp::from_unix_seconds(start);
         options.end = Timestamp::from_unix_seconds(start + length);
         options.region = region.clone();
-        let export = read(&written(ExportWriter::new(options).keys(keys.clone()))).unwrap();
+        let zip = written(ExportWriter::new(options).keys(keys.clone()));
+        let file = UnverifiedExport::read(&zip).unwrap().with_options(ReadOptions::EVERY_KEY);
+        let export = file.verify(&trusted()).unwrap();
         prop_assert_eq!(export.keys, keys);
         prop_assert_eq!(export.region, region);
         prop_assert_eq!(export.start.unix_seconds(), start);
