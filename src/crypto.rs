@@ -321,7 +321,11 @@ mod tests {
             assert!(!ecdsa_p256_verify(&key, &digest, &signature[..end]));
         }
         // (0, 0), which a verifier that forgets to look would take for any message.
-        assert!(!ecdsa_p256_verify(&key, &digest, &[0x30, 6, 2, 1, 0, 2, 1, 0]));
+        assert!(!ecdsa_p256_verify(
+            &key,
+            &digest,
+            &[0x30, 6, 2, 1, 0, 2, 1, 0]
+        ));
     }
 
     /// RFC 6979, A.2.5, "sample" with SHA-256.

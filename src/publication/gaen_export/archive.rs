@@ -232,7 +232,10 @@ impl<'a, R: Read + Seek> Entry<'a, R> {
     /// That no more comes, and the CRC-32.
     fn check_end(&mut self) -> Result<(), ExportError> {
         let (name, max) = (self.name, self.len);
-        let more = self.contents.read(&mut [0]).map_err(|fault| fault.of(name))?;
+        let more = self
+            .contents
+            .read(&mut [0])
+            .map_err(|fault| fault.of(name))?;
         if more > 0 && matches!(self.contents, Contents::Deflated(_)) {
             let len = max + 1;
             return Err(ExportError::EntryTooLong { name, len, max });
@@ -280,7 +283,7 @@ pub(super) fn pack(bin: &[u8], sig: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Cursor;
 
     use proptest::prelude::*;
@@ -325,6 +328,11 @@ mod tests {
                 .unwrap();
         }
         archive.finish().unwrap()
+    }
+
+    /// A zip of both files as they are.
+    pub(in super::super) fn stored_zip(bin: &[u8], sig: &[u8]) -> Vec<u8> {
+        zip(&[Entry::stored(BIN, bin), Entry::stored(SIG, sig)])
     }
 
     struct Files {

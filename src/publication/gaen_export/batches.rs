@@ -37,7 +37,9 @@ pub enum BatchError {
         size: u32,
     },
     /// Two files of one window disagree on how many there are.
-    #[error("{region:?} until {end}: expected {size} files as one says, got another that says {other}")]
+    #[error(
+        "{region:?} until {end}: expected {size} files as one says, got another that says {other}"
+    )]
     Sizes {
         /// Where the keys come from.
         region: String,
@@ -163,8 +165,7 @@ mod tests {
         assert_eq!(missing.unwrap_err(), expected);
         // Two thousand million files are claimed, and not listed one by one.
         let most = i32::MAX as u32;
-        let BatchError::Missing { missing, .. } =
-            check_batches(&[header(1, 2, most)]).unwrap_err()
+        let BatchError::Missing { missing, .. } = check_batches(&[header(1, 2, most)]).unwrap_err()
         else {
             panic!("not missing");
         };
@@ -175,10 +176,20 @@ mod tests {
     fn files_that_contradict_each_other() {
         let (region, end) = (String::from("VN"), Timestamp::from_unix_seconds(1));
         let twice = [header(1, 1, 2), header(1, 1, 2)];
-        let error = BatchError::Repeated { region: region.clone(), end, num: 1, size: 2 };
+        let error = BatchError::Repeated {
+            region: region.clone(),
+            end,
+            num: 1,
+            size: 2,
+        };
         assert_eq!(check_batches(&twice), Err(error));
         let sizes = [header(1, 1, 2), header(1, 2, 3)];
-        let error = BatchError::Sizes { region, end, size: 2, other: 3 };
+        let error = BatchError::Sizes {
+            region,
+            end,
+            size: 2,
+            other: 3,
+        };
         assert_eq!(check_batches(&sizes), Err(error));
     }
 }

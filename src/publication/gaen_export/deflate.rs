@@ -53,10 +53,8 @@ impl<T: Read> Inflate<T> {
         while !self.ended && !into.is_empty() {
             if self.start == self.end {
                 self.start = 0;
+                // None may be left and the last of them still be on their way out.
                 self.end = self.input.read(&mut self.buffer)?;
-                if self.end == 0 {
-                    return Err(InflateFault::Corrupted);
-                }
             }
             let input = self.buffer.get(self.start..self.end).unwrap_or_default();
             let (taken, given) = (self.state.total_in(), self.state.total_out());

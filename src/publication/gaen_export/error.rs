@@ -31,7 +31,9 @@ pub enum ExportError {
     },
     /// The file is not what it was when its signature was verified. Keys that were given before this
     /// were signed; the rest is lost.
-    #[error("export.bin changed while it was read: its bytes up to {offset} are not those verified")]
+    #[error(
+        "export.bin changed while it was read: its bytes up to {offset} are not those verified"
+    )]
     Changed {
         /// The end of the part that changed.
         offset: usize,

@@ -133,11 +133,15 @@ impl ReadOptions {
     /// Whether `key` is given, of an export whose window ends at `end`.
     #[inline]
     pub(super) fn admit(self, key: &DiagnosisKey, end: Timestamp) -> bool {
-        let valid_until = key.rolling_start().saturating_add(key.rolling_period()).start();
-        let in_time =
-            |embargo| valid_until <= end.saturating_sub(embargo) || key.report_type == ReportType::Revoked;
-        self.embargo.is_none_or(in_time)
+        let in_time = |embargo| valid_until(key) <= end.saturating_sub(embargo);
+        self.embargo.is_none_or(in_time) || key.report_type == ReportType::Revoked
     }
+}
+
+/// The end of the last interval that `key` is valid in.
+pub(super) fn valid_until(key: &DiagnosisKey) -> Timestamp {
+    let after = key.rolling_start().saturating_add(key.rolling_period());
+    after.start()
 }
 
 impl Default for ReadOptions {

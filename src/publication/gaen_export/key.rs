@@ -67,10 +67,9 @@ impl TryFrom<KeyFields<'_>> for DiagnosisKey {
             expected: 16,
             got: fields.key_data.len(),
         })?;
-        let start =
-            u32::try_from(fields.rolling_start).map_err(|_| InvalidKey::RollingStart {
-                rolling_start: fields.rolling_start as u32,
-            })?;
+        let start = u32::try_from(fields.rolling_start).map_err(|_| InvalidKey::RollingStart {
+            rolling_start: fields.rolling_start as u32,
+        })?;
         // A negative period comes out as one past every limit.
         let period = match fields.rolling_period {
             Some(period) => period as u32,

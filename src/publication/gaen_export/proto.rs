@@ -157,7 +157,9 @@ mod tests {
     fn days_are_zigzag() {
         let mut key = key(0);
         key.days_since_onset = Some(-14);
-        let encoded = TemporaryExposureKey::try_from(&key).unwrap().encode_to_vec();
+        let encoded = TemporaryExposureKey::try_from(&key)
+            .unwrap()
+            .encode_to_vec();
         assert_eq!(encoded[encoded.len() - 2..], [0x30, 27]);
     }
 }

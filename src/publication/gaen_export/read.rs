@@ -48,6 +48,7 @@ pub struct ExportReader<R> {
     archive: Archive<R>,
     signatures: Vec<ExportSignature>,
     options: ReadOptions,
+    kept_max: u64,
     hashed: Option<Hashed>,
 }
 
@@ -125,8 +126,18 @@ impl<R: Read + Seek> ExportReader<R> {
             signatures: read_signatures(&archive.sig()?)?,
             archive,
             options: ReadOptions::default(),
+            kept_max: KEPT_BYTES_MAX,
             hashed: None,
         })
+    }
+
+    /// Keeps nothing in memory, as if the file were long.
+    #[cfg(test)]
+    pub(super) fn keeping_nothing(self) -> Self {
+        Self {
+            kept_max: 0,
+            ..self
+        }
     }
 
     /// Which keys are given; those of [`ReadOptions::default`] otherwise.
@@ -174,7 +185,7 @@ impl<R: Read + Seek> ExportReader<R> {
     ) -> Result<ExportStream<'_, R>, ExportError> {
         let hashed = match self.hashed.take() {
             Some(hashed) => hashed,
-            None => Hashed::of(&self.archive, KEPT_BYTES_MAX)?,
+            None => Hashed::of(&self.archive, self.kept_max)?,
         };
         let hashed = self.hashed.insert(hashed);
         let signer = signer(&hashed.digest, &self.signatures)?;

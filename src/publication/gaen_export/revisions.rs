@@ -1,19 +1,23 @@
 //! Which keys an export revises.
 
+use super::REVISED_KEYS_MAX;
+
 /// The keys of `revised_keys`, each with the place at which it stands last.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Revisions(Vec<([u8; 16], u32)>);
 
-impl Revisions {
-    /// How many are made room for at once. Chosen: a vector that doubled would take twice what it needs
-    /// of the little memory that a reader has.
-    const STEP: usize = 32 * 1024;
+/// The bytes of a key in a list at least: its own 16, and two heads of two.
+const KEY_BYTES_MIN: usize = 20;
 
-    /// Notes the revision of `key` at `place`. To be [`sorted`](Self::sorted) before it is asked.
-    pub(super) fn push(&mut self, key: [u8; 16], place: u32) {
-        if self.0.len() == self.0.capacity() {
-            // The first ones, which are mostly all, take no more than a few.
-            self.0.reserve_exact(self.0.len().clamp(16, Self::STEP));
+impl Revisions {
+    /// Notes the revision of `key` at `place`, behind which the file has `left` more bytes. To be
+    /// [`sorted`](Self::sorted) before it is asked.
+    pub(super) fn push(&mut self, key: [u8; 16], place: u32, left: usize) {
+        if self.0.is_empty() {
+            // All that can come, for a vector that grew would take twice what it needs of the little
+            // memory that a reader has.
+            let most = left / KEY_BYTES_MIN + 1;
+            self.0.reserve_exact(most.min(REVISED_KEYS_MAX));
         }
         self.0.push((key, place));
     }
@@ -36,7 +40,10 @@ impl Revisions {
         if self.0.is_empty() {
             return None;
         }
-        let at = self.0.binary_search_by(|(revised, _)| revised.cmp(key)).ok()?;
+        let at = self
+            .0
+            .binary_search_by(|(revised, _)| revised.cmp(key))
+            .ok()?;
         self.0.get(at).map(|(_, place)| *place)
     }
 }
@@ -55,7 +62,7 @@ mod tests {
             let mut revisions = Revisions::default();
             let mut expected = HashMap::new();
             for (place, key) in (0..).zip(keys) {
-                revisions.push([key; 16], place);
+                revisions.push([key; 16], place, 100);
                 expected.insert(key, place);
             }
             let found = revisions.sorted().last_of(&[asked; 16]);

@@ -32,6 +32,14 @@ pub(super) enum Bin<'r, R> {
 }
 
 impl<'r, R: Read + Seek> Bin<'r, R> {
+    /// Bytes it had when they were hashed.
+    fn len(&self) -> usize {
+        match self {
+            Self::Held(bytes) => bytes.len(),
+            Self::Zipped(_, prefixes) => prefixes.len() * HASHED_BYTES,
+        }
+    }
+
     fn walk(&self) -> Result<Walk<BinSource<'r, R>>, ExportError> {
         Walk::new(match self {
             Self::Held(bytes) => BinSource::Held(bytes),
@@ -117,8 +125,8 @@ struct Survey {
 
 impl Survey {
     /// Walks over the whole. Absent numbers are 0, as in proto2; of a field that stands twice the last
-    /// counts.
-    fn of<S: Source>(mut walk: Walk<S>) -> Result<Self, ExportError> {
+    /// counts. There are `len` bytes, or a few less.
+    fn of<S: Source>(mut walk: Walk<S>, len: usize) -> Result<Self, ExportError> {
         let mut survey = Self {
             header: ExportHeader {
                 start: Timestamp::from_unix_seconds(0),
@@ -135,9 +143,9 @@ impl Survey {
         while let Some(field) = walk.next_field()? {
             let header = &mut survey.header;
             match (field.number, field.value) {
-                (proto::KEYS, Value::Bytes(_)) => survey.take_key(field, KeyList::New)?,
+                (proto::KEYS, Value::Bytes(_)) => survey.take_key(field, KeyList::New, len)?,
                 (proto::REVISED_KEYS, Value::Bytes(_)) => {
-                    survey.take_key(field, KeyList::Revised)?;
+                    survey.take_key(field, KeyList::Revised, len)?;
                 }
                 (proto::START_TIMESTAMP, Value::Fixed64(seconds)) => {
                     header.start = Timestamp::from_unix_seconds(seconds);
@@ -154,9 +162,7 @@ impl Survey {
                 (proto::BATCH_NUM, Value::Varint(number)) => num = number as i32,
                 (proto::BATCH_SIZE, Value::Varint(number)) => size = number as i32,
                 (
-                    proto::START_TIMESTAMP..=proto::BATCH_SIZE
-                    | proto::KEYS
-                    | proto::REVISED_KEYS,
+                    proto::START_TIMESTAMP..=proto::BATCH_SIZE | proto::KEYS | proto::REVISED_KEYS,
                     _,
                 ) => return Err(malformed(BIN, field.offset)),
                 _ => {}
@@ -172,7 +178,7 @@ impl Survey {
         Ok(survey)
     }
 
-    fn take_key(&mut self, field: Field<'_>, list: KeyList) -> Result<(), ExportError> {
+    fn take_key(&mut self, field: Field<'_>, list: KeyList, len: usize) -> Result<(), ExportError> {
         if self.keys + self.revised_keys == KEYS_MAX {
             return Err(ExportError::TooManyKeys);
         }
@@ -187,7 +193,8 @@ impl Survey {
             KeyList::Revised => {
                 let key = read_key(field, list, self.revised_keys)?;
                 // No more than the limit, which fits.
-                self.revisions.push(*key.key(), self.revised_keys as u32);
+                let (place, left) = (self.revised_keys as u32, len.saturating_sub(field.offset));
+                self.revisions.push(*key.key(), place, left);
                 self.revised_keys += 1;
             }
         }
@@ -236,7 +243,7 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
         options: ReadOptions,
         signer: Option<VerificationKey>,
     ) -> Result<Self, ExportError> {
-        let survey = Survey::of(bin.walk()?)?;
+        let survey = Survey::of(bin.walk()?, bin.len())?;
         Ok(Self {
             walk: bin.walk()?,
             bin,

@@ -1,7 +1,7 @@
 //! The fields of `export.bin` as its bytes come by, in memory that no file chooses.
 
-use super::fields::{Field, HEAD_BYTES_MAX, Head, HeadValue, Value};
 use super::error::malformed;
+use super::fields::{Field, HEAD_BYTES_MAX, Head, HeadValue, Value};
 use super::{BIN, ExportError, FIELD_BYTES_MAX, HEADER, proto};
 
 /// Where the bytes come from, in their order.
@@ -151,7 +151,10 @@ impl<S: Source> Walk<S> {
 /// Whether anybody looks at the bytes of field `number`. `signature_infos` says only which signatures to
 /// expect; `export.sig` has them.
 fn is_read(number: u32) -> bool {
-    matches!(number, proto::START_TIMESTAMP..=proto::BATCH_SIZE | proto::KEYS | proto::REVISED_KEYS)
+    matches!(
+        number,
+        proto::START_TIMESTAMP..=proto::BATCH_SIZE | proto::KEYS | proto::REVISED_KEYS
+    )
 }
 
 #[cfg(test)]
@@ -176,7 +179,11 @@ mod tests {
         let mut walk = Walk::new(Drops(&bytes, drop))?;
         let mut found = Vec::new();
         while let Some(field) = walk.next_field()? {
-            found.push((field.number, format!("{:?}", field.value), field.offset - 16));
+            found.push((
+                field.number,
+                format!("{:?}", field.value),
+                field.offset - 16,
+            ));
         }
         Ok(found)
     }
@@ -188,10 +195,16 @@ mod tests {
         let expected = vec![(4, String::from("Varint(1)"), head.len() + (4 << 20))];
         assert_eq!(walked(&unread, 100_000), Ok(expected));
         let cut = &unread[..unread.len() - 3];
-        let error = ExportError::Malformed { name: BIN, offset: 16 };
+        let error = ExportError::Malformed {
+            name: BIN,
+            offset: 16,
+        };
         assert_eq!(walked(cut, 100_000), Err(error));
         let read = [&[0x1A], &unread[1..]].concat();
-        let error = ExportError::FieldTooLong { offset: 16, len: 4 << 20 };
+        let error = ExportError::FieldTooLong {
+            offset: 16,
+            len: 4 << 20,
+        };
         assert_eq!(walked(&read, 100_000), Err(error));
         let longest = [&[0x1A, 0x80, 0x80, 0x01][..], &vec![7; FIELD_BYTES_MAX]].concat();
         assert_eq!(walked(&longest, 1000).unwrap().len(), 1);

@@ -2,19 +2,20 @@
 
 mod combining;
 mod reading;
+mod streaming;
 mod writing;
 
 use std::sync::LazyLock;
 
 use super::*;
-use crate::protocol::gaen::DiagnosisKey;
-use crate::protocol::PublishedKey;
-use crate::time::Timestamp;
-use crate::publication::signature::KeyName;
 use crate::entropy::SeededEntropy;
+use crate::protocol::PublishedKey;
 use crate::protocol::ReportType;
+use crate::protocol::gaen::DiagnosisKey;
+use crate::publication::signature::KeyName;
 use crate::publication::signature::{SigningKey, VerificationKey};
 use crate::time::IntervalNumber;
+use crate::time::Timestamp;
 
 static AUTHORITY: LazyLock<SigningKey> = LazyLock::new(|| {
     let key = SigningKey::generate().unwrap();

@@ -6,7 +6,7 @@ use super::super::proto::{
 };
 use super::*;
 
-fn message() -> TemporaryExposureKeyExport {
+pub(super) fn message() -> TemporaryExposureKeyExport {
     TemporaryExposureKeyExport {
         batch_num: Some(1),
         batch_size: Some(1),
@@ -14,11 +14,11 @@ fn message() -> TemporaryExposureKeyExport {
     }
 }
 
-fn bin(message: &TemporaryExposureKeyExport) -> Vec<u8> {
+pub(super) fn bin(message: &TemporaryExposureKeyExport) -> Vec<u8> {
     [HEADER.as_slice(), &message.encode_to_vec()].concat()
 }
 
-fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
+pub(super) fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
     let signatures = infos
         .iter()
         .map(|info| TekSignature {
@@ -32,7 +32,7 @@ fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
     archive::pack(bin, &sig).unwrap()
 }
 
-fn info(id: &str, version: &str) -> SignatureInfo {
+pub(super) fn info(id: &str, version: &str) -> SignatureInfo {
     (&KeyName::new(id, version)).into()
 }
 
