@@ -51,6 +51,7 @@ mod error;
 mod export;
 mod fields;
 mod key;
+mod padding;
 mod proto;
 mod read;
 mod revisions;
@@ -62,10 +63,11 @@ mod write;
 pub use batches::{BatchError, check_batches};
 pub use error::{ExportError, Refusal, RefusedSignature};
 pub use export::{Export, ExportHeader, KeyList, ReadOptions, RefusedKeys};
+pub use padding::Padding;
 pub use read::{ExportReader, ExportSignature, UnverifiedExport, parse_unsigned_bin};
 pub use set::ExportSet;
 pub use stream::ExportStream;
-pub use write::{ExportOptions, ExportWriteError, ExportWriter, Padding};
+pub use write::{ExportOptions, ExportWriteError, ExportWriter};
 
 /// What `export.bin` begins with (format v1): 16 bytes.
 pub const HEADER: &[u8; 16] = b"EK Export v1    ";

@@ -220,8 +220,10 @@ proptest! {
         let parts = dealt(&new, &revised, most);
         prop_assert!(!parts.is_empty());
         prop_assert!(parts.iter().all(|part| part.0.len() + part.1.len() <= most));
-        prop_assert_eq!(parts.iter().flat_map(|part| part.0).copied().collect::<Vec<_>>(), new);
-        prop_assert_eq!(parts.iter().flat_map(|part| part.1).copied().collect::<Vec<_>>(), revised);
+        let back: Vec<usize> = parts.iter().flat_map(|part| part.0).copied().collect();
+        prop_assert_eq!(&back, &new);
+        let back: Vec<usize> = parts.iter().flat_map(|part| part.1).copied().collect();
+        prop_assert_eq!(&back, &revised);
     }
 
     #[test]
