@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use truyvet::exposure::{Exposure, MatchConfig, Matcher};
 use truyvet::log::{DayStatistics, LogReader};
 use truyvet::protocol::{EphemeralId, PublishedKey};
+use truyvet::publication::gaen_export::check_batches;
 use truyvet::publication::signature::VerificationKey;
 
 use support::{
@@ -88,6 +89,12 @@ fn check(args: &Args) -> Result<(), Error> {
         .map(|path| read(path, &trusted, args))
         .collect();
     let readable: Vec<&Published> = files.iter().flatten().collect();
+    let believed = readable.iter().filter(|file| file.is_believed());
+    if let Err(error) = check_batches(believed.filter_map(|file| file.header.as_ref())) {
+        warn(&format!(
+            "warning: {error}; keys in other files cannot be matched"
+        ));
+    }
     let found = args.identifier.map(|id| find(id, &readable));
     if let (Some(places), false) = (&found, args.json) {
         say!("identifier: found {}", count(places.len(), "time"));
@@ -176,9 +183,14 @@ fn published_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 
 /// Reads a file, and says what it is.
 fn read(path: &Path, trusted: &[Trusted], args: &Args) -> File {
-    let spinner = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    let progress = Progress::new(spinner);
-    let file = read_published(path, trusted, args.allow_unsigned);
+    // The file's length is known once it is open; a GAEN export is gone over up to three times.
+    let style = ProgressStyle::with_template("reading {msg} {bar:40} {bytes}/{total_bytes}");
+    let bar = ProgressBar::new(0).with_message(path.display().to_string());
+    let progress = Progress::new(match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    });
+    let file = read_published(path, trusted, args.allow_unsigned, progress.bar());
     drop(progress);
     let file = file.map_err(|e| e.to_string());
     match &file {
@@ -195,11 +207,12 @@ fn print_file(file: &Published) {
         Trust::Unsigned => "unsigned".to_owned(),
         Trust::Refused(why) => format!("NOT VERIFIED: {why}"),
     };
-    say!(
-        "{}: {}, {trust}",
-        file.path.display(),
-        count(file.keys.len(), "key")
-    );
+    let refused = match file.refused.still_valid {
+        0 => String::new(),
+        _ => format!(" ({})", file.refused),
+    };
+    let keys = count(file.key_count(), "key");
+    say!("{}: {keys}{refused}, {trust}", file.path.display());
 }
 
 /// Every key and time that gives the identifier `id`.
