@@ -23,18 +23,17 @@ pub(super) fn exposure(
     sightings.sort_by_key(|sighting| (sighting.first, sighting.last, sighting.id));
     // A write that failed halfway and was repeated leaves a sighting twice.
     sightings.dedup();
-    let mut losses = Losses::default();
     let counted: Vec<CountedSighting> = sightings
         .iter()
         .map(|sighting| {
             let power = power(config, key, sighting);
-            losses.add(sighting, power);
             CountedSighting {
                 first: sighting.first,
                 last: sighting.last,
                 frames: sighting.frames,
                 rssi: sighting.rssi,
                 tx_power_dbm: power.map(|(dbm, _)| dbm),
+                attenuation: loss(config, sighting.rssi, power),
             }
         })
         .collect();
@@ -47,7 +46,7 @@ pub(super) fn exposure(
         day,
         duration: time_together(&counted, config.gap_max),
         rssi: strengths(&counted),
-        attenuation: losses.summary(),
+        attenuation: losses(&counted),
         report_type: said.map_or(ReportType::Unknown, |key| key.report_type),
         transmission_risk: said.map_or(0, |key| key.transmission_risk),
         days_since_onset: said.and_then(|key| key.days_since_onset),
@@ -99,7 +98,7 @@ fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
     total
 }
 
-fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
+pub(super) fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
     let measured = || {
         sightings
             .iter()
@@ -117,47 +116,46 @@ fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
     })
 }
 
-/// Losses of a day's frames.
-#[derive(Default)]
-struct Losses {
-    min: Option<Attenuation>,
-    max: Option<Attenuation>,
-    weighted_db: u64,
-    frames: u64,
-    basis: Option<PowerBasis>,
+/// What was lost on the way from a sender of `power`.
+fn loss(
+    config: &MatchConfig,
+    rssi: Option<RssiSummary>,
+    power: Option<(i8, PowerBasis)>,
+) -> Option<AttenuationSummary> {
+    let (RssiSummary { min, mean, max }, (power_dbm, basis)) = (rssi?, power?);
+    let loss = |rssi: Rssi| {
+        let corrected_dbm = i16::from(rssi.dbm()) + i16::from(config.rssi_correction_db);
+        let lost_db = (i16::from(power_dbm) - corrected_dbm).max(0);
+        Attenuation::from_db(u8::try_from(lost_db).unwrap_or(u8::MAX))
+    };
+    Some(AttenuationSummary {
+        min: loss(max),
+        mean: loss(mean),
+        max: loss(min),
+        basis,
+    })
 }
 
-impl Losses {
-    fn add(&mut self, sighting: &Sighting, power: Option<(i8, PowerBasis)>) {
-        let (Some(rssi), Some((power_dbm, basis))) = (sighting.rssi, power) else {
-            return;
-        };
-        let loss = |rssi| Attenuation::between(power_dbm, rssi);
-        self.min = self.min.into_iter().chain([loss(rssi.max)]).min();
-        self.max = self.max.max(Some(loss(rssi.min)));
-        self.weighted_db += u64::from(loss(rssi.mean).db()) * u64::from(sighting.frames);
-        self.frames += u64::from(sighting.frames);
-        self.basis = Some(match (self.basis, basis) {
-            // A day is known no better than its least known sighting.
-            (
-                Some(PowerBasis::Advertised { confidence: a }),
-                PowerBasis::Advertised { confidence: b },
-            ) => PowerBasis::Advertised {
-                confidence: a.min(b),
-            },
-            (_, basis) => basis,
-        });
-    }
-
-    fn summary(self) -> Option<AttenuationSummary> {
-        let mean = (self.weighted_db + self.frames / 2).checked_div(self.frames)?;
-        Some(AttenuationSummary {
-            min: self.min?,
-            mean: Attenuation::from_db(u8::try_from(mean).ok()?),
-            max: self.max?,
-            basis: self.basis?,
-        })
-    }
+/// The losses over all frames of `sightings`; `None` if none is known.
+pub(super) fn losses(sightings: &[CountedSighting]) -> Option<AttenuationSummary> {
+    let known = || {
+        sightings
+            .iter()
+            .filter_map(|s| Some((s.attenuation?, u64::from(s.frames.max(1)))))
+    };
+    let frames: u64 = known().map(|(_, frames)| frames).sum();
+    let sum_db: u64 = known()
+        .map(|(loss, frames)| u64::from(loss.mean.db()) * frames)
+        .sum();
+    let mean_db = (sum_db + frames / 2).checked_div(frames)?;
+    Some(AttenuationSummary {
+        min: known().map(|(loss, _)| loss.min).min()?,
+        mean: Attenuation::from_db(u8::try_from(mean_db).ok()?),
+        max: known().map(|(loss, _)| loss.max).max()?,
+        basis: known()
+            .map(|(loss, _)| loss.basis)
+            .reduce(PowerBasis::weaker)?,
+    })
 }
 
 #[cfg(test)]
@@ -171,6 +169,7 @@ mod tests {
             frames: 1,
             rssi: None,
             tx_power_dbm: None,
+            attenuation: None,
         }
     }
 
