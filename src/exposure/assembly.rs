@@ -84,7 +84,7 @@ fn authority_says(key: &PublishedKey) -> Option<&DiagnosisKey> {
 }
 
 /// The time covered by sightings in order of time, with the gaps between them up to `gap_max`.
-fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
+pub(super) fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
     let mut total = Duration::ZERO;
     let mut covered_until: Option<Timestamp> = None;
     for sighting in sightings {
@@ -187,6 +187,31 @@ mod tests {
     fn overlapping_sightings_count_once() {
         let nested = [counted(0, 100), counted(10, 20), counted(50, 130)];
         assert_eq!(together_s(&nested), 130);
+    }
+
+    #[test]
+    fn the_receivers_correction_lessens_the_loss() {
+        let summary = |min, mean, max| {
+            let [min, mean, max] = [min, mean, max].map(|dbm: i32| Rssi::from_dbm(dbm).unwrap());
+            Some(RssiSummary { min, mean, max })
+        };
+        let losses = |correction_db, power_dbm| {
+            let mut config = MatchConfig::default();
+            config.rssi_correction_db = correction_db;
+            let power = Some((power_dbm, PowerBasis::Assumed));
+            let lost = loss(&config, summary(-80, -70, -60), power).unwrap();
+            [lost.min, lost.mean, lost.max].map(Attenuation::db)
+        };
+        assert_eq!(losses(0, -20), [40, 50, 60]);
+        assert_eq!(losses(5, -20), [35, 45, 55]);
+        assert_eq!(losses(-5, -20), [45, 55, 65]);
+        // Never negative, and never more than a byte.
+        assert_eq!(losses(127, -20), [0, 0, 0]);
+        assert_eq!(losses(-128, 127), [255, 255, 255]);
+
+        let config = MatchConfig::default();
+        assert_eq!(loss(&config, summary(-80, -70, -60), None), None);
+        assert_eq!(loss(&config, None, Some((-20, PowerBasis::Assumed))), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! GAEN version 1: risk scores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -139,8 +139,8 @@ impl GaenV1 {
         let age = age_days(window, today);
 
         let mut contribution = Contribution::of(*index, window);
-        contribution.windows = scans.iter().map(|(index, _, _)| *index).collect();
-        contribution.windows.dedup();
+        let indices: BTreeSet<usize> = scans.iter().map(|(index, _, _)| *index).collect();
+        contribution.windows = indices.into_iter().collect();
         let seconds = |scan: &ScanInstance| u64::from(scan.seconds_since_last_scan);
         contribution.seconds = scans.iter().map(|(_, _, scan)| seconds(scan)).sum();
         let config = &self.config;
@@ -209,7 +209,10 @@ impl GaenV1 {
             }
         }
         for mut scans in keys.into_values() {
-            scans.sort_by_key(|(_, _, scan)| (second(scan), scan.attenuation.map(|a| a.typical)));
+            scans.sort_by_key(|(_, window, scan)| {
+                let loss = scan.attenuation.map(|loss| loss.typical);
+                (second(scan), loss, window.start, window.transmission_risk)
+            });
             let is_one = |before: &Scanned<'_>, after: &Scanned<'_>| {
                 second(after.2) - second(before.2) <= SILENCE_MAX_S
             };
