@@ -196,8 +196,10 @@ mod tests {
             Some(RssiSummary { min, mean, max })
         };
         let losses = |correction_db, power_dbm| {
-            let mut config = MatchConfig::default();
-            config.rssi_correction_db = correction_db;
+            let config = MatchConfig {
+                rssi_correction_db: correction_db,
+                ..MatchConfig::default()
+            };
             let power = Some((power_dbm, PowerBasis::Assumed));
             let lost = loss(&config, summary(-80, -70, -60), power).unwrap();
             [lost.min, lost.mean, lost.max].map(Attenuation::db)

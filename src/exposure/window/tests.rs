@@ -65,8 +65,10 @@ fn windows(sightings: Vec<CountedSighting>) -> Vec<ExposureWindow> {
 
 /// Each window's scans as their seconds, by GAEN's rule.
 fn gaen_seconds(sightings: Vec<CountedSighting>) -> Vec<Vec<u32>> {
-    let mut config = WindowConfig::default();
-    config.seconds = ScanSeconds::SinceLastScan;
+    let config = WindowConfig {
+        seconds: ScanSeconds::SinceLastScan,
+        ..WindowConfig::default()
+    };
     seconds(&exposure(sightings).windows(&config))
 }
 
@@ -183,8 +185,10 @@ fn a_silence_counts_up_to_five_minutes() {
         seconds(&windows(vec![heard(0, 10, 50), heard(311, 320, 50)])),
         [[10, 9]]
     );
-    let mut config = WindowConfig::default();
-    config.gap_max_s = 0;
+    let config = WindowConfig {
+        gap_max_s: 0,
+        ..WindowConfig::default()
+    };
     let apart = exposure(vec![heard(0, 10, 50), heard(40, 50, 50)]).windows(&config);
     assert_eq!(seconds(&apart), [[10, 10]]);
 }
