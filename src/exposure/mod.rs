@@ -8,11 +8,19 @@ mod derivation;
 mod filter;
 mod index;
 mod matching;
+pub mod risk;
 mod search;
 mod simd;
+mod window;
 
 pub use matching::{Backend, MatchConfig, Matcher};
 pub use search::{Cancelled, Progress, Search};
+pub use window::{
+    CalibrationConfidence, ExposureWindow, Infectiousness, InfectiousnessMap, ScanAttenuation,
+    ScanInstance, ScanSeconds, WindowConfig, exposure_windows,
+};
+
+use serde::Serialize;
 
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};
@@ -60,10 +68,12 @@ pub struct CountedSighting {
     pub rssi: Option<RssiSummary>,
     /// Power at the sender's antenna, dBm, if it is known or assumed.
     pub tx_power_dbm: Option<i8>,
+    /// Losses of its frames, with what they rest on; `None` if the strength or the power is unknown.
+    pub attenuation: Option<AttenuationSummary>,
 }
 
 /// Losses, and what they rest on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AttenuationSummary {
     /// The smallest loss: the nearest moment.
@@ -77,7 +87,8 @@ pub struct AttenuationSummary {
 }
 
 /// Where the power of a sender is from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PowerBasis {
     /// From the sender's own frames (GAEN), with its confidence 0 to 3, if it gave one.
@@ -88,6 +99,19 @@ pub enum PowerBasis {
     /// Assumed: the protocol does not tell. The figures compare contacts with each other; as
     /// distances they may be off by a factor of several.
     Assumed,
+}
+
+impl PowerBasis {
+    /// The one that says less: a time is known no better than its least known sighting.
+    fn weaker(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Advertised { confidence: a }, Self::Advertised { confidence: b }) => {
+                let confidence = a.min(b);
+                Self::Advertised { confidence }
+            }
+            _ => Self::Assumed,
+        }
+    }
 }
 
 impl Exposure {
