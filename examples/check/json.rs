@@ -24,6 +24,7 @@ pub(crate) fn report(
         "files": files,
         "identifier_found": found,
         "exposures": exposures,
+        "assessment": matched.and_then(|matched| matched.assessment.as_ref()),
         "log_damage": matched.map(|matched| &matched.damage),
         "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
     })
