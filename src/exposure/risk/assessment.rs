@@ -156,7 +156,17 @@ pub enum Outcome {
 }
 
 impl Assessment {
-    pub(super) fn new(model: &'static str, unit: Unit, days: Vec<DayAssessment>) -> Self {
+    /// What `model` says of `windows`, each day of which `assess` has its say on.
+    pub(super) fn of_days(
+        model: &'static str,
+        unit: Unit,
+        windows: &[ExposureWindow],
+        assess: impl Fn(UtcDay, &DayWindows<'_>) -> DayAssessment,
+    ) -> Self {
+        let days: Vec<DayAssessment> = by_day(windows)
+            .into_iter()
+            .map(|(day, windows)| assess(day, &windows))
+            .collect();
         let level = days.iter().map(|day| day.level).max().unwrap_or_default();
         let decided_by = days
             .iter()
@@ -190,6 +200,14 @@ impl Contribution {
             factors: Vec::new(),
             score: 0.0,
             outcome: Outcome::Counted,
+        }
+    }
+
+    /// Itself, dropped if there is a reason.
+    pub(super) fn unless(self, reason: Option<String>) -> Self {
+        match reason {
+            Some(reason) => self.dropped(reason),
+            None => self,
         }
     }
 
@@ -231,15 +249,26 @@ impl Contribution {
     }
 }
 
+/// What `of` says of each of `windows`.
+pub(super) fn contributions<'w, T>(
+    windows: &DayWindows<'w>,
+    of: impl Fn(usize, &'w ExposureWindow) -> T,
+) -> Vec<T> {
+    windows
+        .iter()
+        .map(|(index, window)| of(*index, window))
+        .collect()
+}
+
 pub(super) fn figure(name: impl Into<String>, value: f64) -> Figure {
     let name = name.into();
     Figure { name, value }
 }
 
-/// The days of `windows`, each with its windows in order of time, then of keys.
-pub(super) fn by_day(
-    windows: &[ExposureWindow],
-) -> BTreeMap<UtcDay, Vec<(usize, &ExposureWindow)>> {
+/// A day's windows, each with its index, in order of time, then of keys.
+pub(super) type DayWindows<'w> = [(usize, &'w ExposureWindow)];
+
+fn by_day(windows: &[ExposureWindow]) -> BTreeMap<UtcDay, Vec<(usize, &ExposureWindow)>> {
     let mut days: BTreeMap<UtcDay, Vec<(usize, &ExposureWindow)>> = BTreeMap::new();
     for (index, window) in windows.iter().enumerate() {
         days.entry(window.day).or_default().push((index, window));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::assessment::{Contribution, DayAssessment, Short, Unit, by_day, figure};
+use super::assessment::{
+    Contribution, DayAssessment, DayWindows, Short, Unit, contributions, figure,
+};
 use super::config::check_range;
 use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, refusal};
 use crate::exposure::ExposureWindow;
@@ -148,22 +150,13 @@ impl BluezoneRule {
         if window.protocol != ProtocolKind::Bluezone {
             return contribution.dropped("its strengths are not Bluezone's");
         }
-        match refusal(window, today, Some(self.config.days_max)) {
-            Some(reason) => contribution.dropped(reason),
-            None => contribution,
-        }
+        contribution.unless(refusal(window, today, Some(self.config.days_max)))
     }
 
-    fn day(
-        &self,
-        day: UtcDay,
-        windows: &[(usize, &ExposureWindow)],
-        today: UtcDay,
-    ) -> DayAssessment {
-        let contributions: Vec<Contribution> = windows
-            .iter()
-            .map(|(index, window)| self.contribution(*index, window, today))
-            .collect();
+    fn day(&self, day: UtcDay, windows: &DayWindows<'_>, today: UtcDay) -> DayAssessment {
+        let contributions = contributions(windows, |index, window| {
+            self.contribution(index, window, today)
+        });
         let mut near_s: BTreeMap<usize, f64> = BTreeMap::new();
         for contribution in contributions.iter().filter(|c| c.counts()) {
             // Whole seconds of weight 1: the sum is exact.
@@ -203,10 +196,8 @@ impl RiskModel for BluezoneRule {
     }
 
     fn assess(&self, windows: &[ExposureWindow], today: UtcDay) -> Assessment {
-        let days = by_day(windows)
-            .into_iter()
-            .map(|(day, windows)| self.day(day, &windows, today))
-            .collect();
-        Assessment::new(self.name(), Unit::Minutes, days)
+        Assessment::of_days(self.name(), Unit::Minutes, windows, |day, windows| {
+            self.day(day, windows, today)
+        })
     }
 }

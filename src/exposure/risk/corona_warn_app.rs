@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::assessment::{Contribution, DayAssessment, Short, Unit, by_day, figure, total};
+use super::assessment::{
+    Contribution, DayAssessment, DayWindows, Short, Unit, contributions, figure, total,
+};
 use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, refusal};
 use crate::exposure::{CalibrationConfidence, ExposureWindow, Infectiousness};
 use crate::protocol::ReportType;
@@ -139,15 +141,12 @@ impl CoronaWarnApp {
         }
     }
 
-    fn day(
-        &self,
-        day: UtcDay,
-        windows: &[(usize, &ExposureWindow)],
-        today: UtcDay,
-    ) -> DayAssessment {
-        let (contributions, encounters): (Vec<Contribution>, Vec<Option<Encounter>>) = windows
-            .iter()
-            .map(|(index, window)| self.contribution(*index, window, today))
+    fn day(&self, day: UtcDay, windows: &DayWindows<'_>, today: UtcDay) -> DayAssessment {
+        let (contributions, encounters): (Vec<Contribution>, Vec<Option<Encounter>>) =
+            contributions(windows, |index, window| {
+                self.contribution(index, window, today)
+            })
+            .into_iter()
             .unzip();
         let counted = || contributions.iter().filter(|c| c.counts());
         let score = (total(counted().map(|c| c.score)) * 10.0).round() / 10.0;
@@ -197,10 +196,8 @@ impl RiskModel for CoronaWarnApp {
     }
 
     fn assess(&self, windows: &[ExposureWindow], today: UtcDay) -> Assessment {
-        let days = by_day(windows)
-            .into_iter()
-            .map(|(day, windows)| self.day(day, &windows, today))
-            .collect();
-        Assessment::new(self.name(), Unit::Minutes, days)
+        Assessment::of_days(self.name(), Unit::Minutes, windows, |day, windows| {
+            self.day(day, windows, today)
+        })
     }
 }

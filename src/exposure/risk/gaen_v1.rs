@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::assessment::{Contribution, DayAssessment, Short, Unit, by_day, figure, total};
+use super::assessment::{
+    Contribution, DayAssessment, DayWindows, Figure, Short, Unit, figure, total,
+};
 use super::config::{check_all, check_ascending, check_range};
 use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, age_days, refusal};
 use crate::exposure::{ExposureWindow, ScanInstance};
@@ -127,14 +129,22 @@ impl GaenV1 {
         Ok(Self { config })
     }
 
-    fn contribution(&self, scans: &[Scanned<'_>], today: UtcDay) -> Option<Contribution> {
-        let ((index, window, first), (_, _, last)) = (scans.first()?, scans.last()?);
+    fn periods(&self, scans: &[Scanned<'_>]) -> Vec<Period> {
         let points: Vec<(i64, u8)> = scans
             .iter()
             .filter_map(|(_, _, scan)| Some((second(scan), scan.attenuation?.typical.db())))
             .collect();
-        let interval_s = i64::from(self.config.scan_interval_s);
-        let attenuation_db = weighted_attenuation(&points, interval_s)?;
+        periods(&points, i64::from(self.config.scan_interval_s))
+    }
+
+    fn contribution(
+        &self,
+        scans: &[Scanned<'_>],
+        periods: &[Period],
+        today: UtcDay,
+    ) -> Option<Contribution> {
+        let ((index, window, first), (_, _, last)) = (scans.first()?, scans.last()?);
+        let attenuation_db = weighted_attenuation(periods)?;
         let duration_min = duration_minutes(second(last) - second(first));
         let age = age_days(window, today);
 
@@ -185,13 +195,9 @@ impl GaenV1 {
         })
     }
 
-    fn day(
-        &self,
-        day: UtcDay,
-        windows: &[(usize, &ExposureWindow)],
-        today: UtcDay,
-    ) -> DayAssessment {
+    fn day(&self, day: UtcDay, windows: &DayWindows<'_>, today: UtcDay) -> DayAssessment {
         let mut contributions = Vec::new();
+        let mut all_periods: Vec<Period> = Vec::new();
         let mut keys: BTreeMap<usize, Vec<Scanned<'_>>> = BTreeMap::new();
         for (index, window) in windows {
             let mut scans = window
@@ -217,7 +223,9 @@ impl GaenV1 {
                 second(after.2) - second(before.2) <= SILENCE_MAX_S
             };
             for exposure in scans.chunk_by(is_one) {
-                contributions.extend(self.contribution(exposure, today));
+                let periods = self.periods(exposure);
+                contributions.extend(self.contribution(exposure, &periods, today));
+                all_periods.extend(periods);
             }
         }
         contributions.sort_by_key(|contribution| (contribution.start, contribution.key_index));
@@ -233,7 +241,8 @@ impl GaenV1 {
             _ if score > 0.0 => (RiskLevel::High, format!("the highest reaches {minimum}")),
             _ => (RiskLevel::None, format!("none reaches {minimum}")),
         };
-        let figures = vec![figure("sum", total(scores()))];
+        let mut figures = self.attenuation_durations(&all_periods);
+        figures.push(figure("sum", total(scores())));
         DayAssessment {
             day,
             level,
@@ -242,6 +251,25 @@ impl GaenV1 {
             figures,
             contributions,
         }
+    }
+}
+
+impl GaenV1 {
+    /// `attenuationDurations`: seconds below, between and from both thresholds on.
+    fn attenuation_durations(&self, periods: &[Period]) -> Vec<Figure> {
+        let [low, high] = self.config.duration_at_attenuation_thresholds;
+        let seconds = |range: &dyn Fn(u8) -> bool| -> f64 {
+            let within = periods.iter().filter(|period| range(period.db));
+            within.map(|period| period.seconds).sum::<u64>() as f64
+        };
+        vec![
+            figure(format!("seconds below {low} dB"), seconds(&|db| db < low)),
+            figure(
+                format!("seconds from {low} to below {high} dB"),
+                seconds(&|db| db >= low && db < high),
+            ),
+            figure(format!("seconds from {high} dB"), seconds(&|db| db >= high)),
+        ]
     }
 }
 
@@ -260,30 +288,51 @@ fn duration_minutes(first_to_last_s: i64) -> u32 {
     u32::try_from(steps * DURATION_STEP_S / 60).unwrap_or(u32::MAX)
 }
 
-/// The mean over time of `points`, seconds and dB in order of time: each counts until the next one, with
-/// half of `interval_s` before the first and after the last. Of points at one second the first counts.
-fn weighted_attenuation(points: &[(i64, u8)], interval_s: i64) -> Option<u8> {
-    let (first, last) = (points.first()?, points.last()?);
+/// A time at one attenuation.
+struct Period {
+    db: u8,
+    seconds: u64,
+}
+
+/// `points`, seconds and dB in order of time, each until the next one, with half of `interval_s` before
+/// the first and after the last. Of points at one second the first counts.
+fn periods(points: &[(i64, u8)], interval_s: i64) -> Vec<Period> {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return Vec::new();
+    };
     let margin_s = interval_s / 2;
-    let begin = (first.0 - margin_s, first.1);
     let end = (last.0 + margin_s, last.1);
-    let (mut sum, mut seconds) = (0.0, 0.0);
-    let mut previous = begin;
+    let mut previous = (first.0 - margin_s, first.1);
+    let mut periods = Vec::new();
     for point in points.iter().copied().chain([end]) {
         if point.0 > previous.0 {
-            let passed = (point.0 - previous.0) as f64;
-            sum += f64::from(previous.1) * passed;
-            seconds += passed;
+            periods.push(Period {
+                db: previous.1,
+                seconds: (point.0 - previous.0).unsigned_abs(),
+            });
             previous = point;
         }
     }
-    let mean = if seconds > 0.0 {
-        sum / seconds
-    } else {
-        f64::from(first.1)
-    };
-    // Between the least and the greatest of them.
-    Some(mean.round() as u8)
+    if periods.is_empty() {
+        periods.push(Period {
+            db: first.1,
+            seconds: 0,
+        });
+    }
+    periods
+}
+
+/// The mean over time, rounded; over periods of no time that of the first.
+fn weighted_attenuation(periods: &[Period]) -> Option<u8> {
+    let seconds: u64 = periods.iter().map(|period| period.seconds).sum();
+    let sum: u64 = periods
+        .iter()
+        .map(|period| u64::from(period.db) * period.seconds)
+        .sum();
+    match (sum + seconds / 2).checked_div(seconds) {
+        Some(mean) => u8::try_from(mean).ok(),
+        None => periods.first().map(|period| period.db),
+    }
 }
 
 impl RiskModel for GaenV1 {
@@ -297,11 +346,9 @@ impl RiskModel for GaenV1 {
     }
 
     fn assess(&self, windows: &[ExposureWindow], today: UtcDay) -> Assessment {
-        let days = by_day(windows)
-            .into_iter()
-            .map(|(day, windows)| self.day(day, &windows, today))
-            .collect();
-        Assessment::new(self.name(), Unit::Points, days)
+        Assessment::of_days(self.name(), Unit::Points, windows, |day, windows| {
+            self.day(day, windows, today)
+        })
     }
 }
 
@@ -312,13 +359,24 @@ mod tests {
     #[test]
     fn the_worked_example_of_google() {
         // 6/2 * 1 + 10 * 1 + 40 * 4 + 6/2 * 5 = 188, of 56 seconds: 3.36.
-        assert_eq!(
-            weighted_attenuation(&[(0, 1), (10, 4), (50, 5)], 6),
-            Some(3)
-        );
-        assert_eq!(weighted_attenuation(&[], 6), None);
-        assert_eq!(weighted_attenuation(&[(9, 7)], 0), Some(7));
-        assert_eq!(weighted_attenuation(&[(9, 7), (9, 99)], 6), Some(7));
+        let example = periods(&[(0, 1), (10, 4), (50, 5)], 6);
+        assert_eq!(example.iter().map(|p| p.seconds).sum::<u64>(), 56);
+        let weighted = example.iter().map(|p| u64::from(p.db) * p.seconds);
+        assert_eq!(weighted.sum::<u64>(), 188);
+        assert_eq!(weighted_attenuation(&example), Some(3));
+    }
+
+    #[test]
+    fn periods_of_few_points() {
+        let mean =
+            |points: &[(i64, u8)], interval_s| weighted_attenuation(&periods(points, interval_s));
+        assert_eq!(mean(&[], 6), None);
+        assert_eq!(mean(&[(9, 7)], 0), Some(7));
+        assert_eq!(mean(&[(9, 7), (9, 99)], 0), Some(7));
+        assert_eq!(mean(&[(0, 50), (0, 90), (6, 50)], 12), Some(50));
+        // A third, and half of the time at 51.
+        assert_eq!(mean(&[(0, 50), (6, 51)], 12), Some(50));
+        assert_eq!(mean(&[(0, 50), (6, 51), (12, 51)], 12), Some(51));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::assessment::{Contribution, DayAssessment, Figure, Short, Unit, by_day, figure, total};
+use super::assessment::{
+    Contribution, DayAssessment, DayWindows, Figure, Short, Unit, contributions, figure, total,
+};
 use super::config::{check_all, check_ascending, check_range, shortened};
 use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, refusal};
 use crate::exposure::{ExposureWindow, Infectiousness};
@@ -289,16 +291,10 @@ impl GaenV2 {
         }
     }
 
-    fn day(
-        &self,
-        day: UtcDay,
-        windows: &[(usize, &ExposureWindow)],
-        today: UtcDay,
-    ) -> DayAssessment {
-        let contributions: Vec<Contribution> = windows
-            .iter()
-            .map(|(index, window)| self.contribution(*index, window, today))
-            .collect();
+    fn day(&self, day: UtcDay, windows: &DayWindows<'_>, today: UtcDay) -> DayAssessment {
+        let contributions = contributions(windows, |index, window| {
+            self.contribution(index, window, today)
+        });
         let figures = summary(windows, &contributions);
         let (level, rule) = self.class(&figures);
         DayAssessment {
@@ -334,7 +330,7 @@ fn value(figures: &[Figure], name: &str) -> f64 {
 }
 
 /// A day's summary, by the names of [`Classification::thresholds`].
-fn summary(windows: &[(usize, &ExposureWindow)], contributions: &[Contribution]) -> Vec<Figure> {
+fn summary(windows: &DayWindows<'_>, contributions: &[Contribution]) -> Vec<Figure> {
     let counted = || {
         windows
             .iter()
@@ -380,10 +376,8 @@ impl RiskModel for GaenV2 {
     }
 
     fn assess(&self, windows: &[ExposureWindow], today: UtcDay) -> Assessment {
-        let days = by_day(windows)
-            .into_iter()
-            .map(|(day, windows)| self.day(day, &windows, today))
-            .collect();
-        Assessment::new(self.name(), Unit::Seconds, days)
+        Assessment::of_days(self.name(), Unit::Seconds, windows, |day, windows| {
+            self.day(day, windows, today)
+        })
     }
 }

@@ -21,7 +21,7 @@
 //! # use truyvet::sighting::{Rssi, RssiSummary, Source};
 //! # use truyvet::time::{IntervalNumber, Timestamp};
 //! # use truyvet::{ProtocolKind, PublishedKey, Secret, Sighting};
-//! # let start = IntervalNumber(2_643_036); // 2020-04-02T06:00Z
+//! # let start = IntervalNumber(2_643_036); // 2020-04-02T10:00Z
 //! # let tek = TemporaryExposureKey::new(Secret::new([7; 16]));
 //! # let id = tek.rolling_proximity_identifier_key()?.identifier(start);
 //! # let aemk = tek.associated_encrypted_metadata_key()?;
@@ -40,7 +40,7 @@
 //! # });
 //! # let key = DiagnosisKey::new([7; 16], IntervalNumber(2_643_000), 144)?;
 //! # let keys = [PublishedKey::Gaen(key)];
-//! // Nineteen minutes at 50 dB, from six o'clock.
+//! // Nineteen minutes at 50 dB, from ten o'clock.
 //! let matcher = Matcher::new(MatchConfig::default(), sightings);
 //! let exposures = matcher.exposures(&keys);
 //! let windows = exposure_windows(&exposures, &WindowConfig::default());
@@ -54,7 +54,7 @@
 //! # gaen-v2: high risk, most recently on 2020-04-02\n\
 //! # 2020-04-02: high risk, 1995 weighted s: alert, the sum reaches 900; sum of confirmed tests 1995; \
 //! # sum 1995; maximum 1995; weighted duration 1995\n  \
-//! # 06:00 UTC, key 0: 19 min heard: 19 min immediate × 1.75; × report type 1 × infectiousness 1 = \
+//! # 10:00 UTC, key 0: 19 min heard: 19 min immediate × 1.75; × report type 1 × infectiousness 1 = \
 //! # 1995 weighted s");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -64,7 +64,7 @@
 //! ```text
 //! gaen-v2: high risk, most recently on 2020-04-02
 //! 2020-04-02: high risk, 1995 weighted s: alert, the sum reaches 900; sum of confirmed tests 1995; …
-//!   06:00 UTC, key 0: 19 min heard: 19 min immediate × 1.75; × report type 1 × infectiousness 1 = 1995 weighted s
+//!   10:00 UTC, key 0: 19 min heard: 19 min immediate × 1.75; × report type 1 × infectiousness 1 = 1995 weighted s
 //! ```
 
 mod assessment;

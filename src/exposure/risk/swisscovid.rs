@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::assessment::{Contribution, DayAssessment, Short, Unit, by_day, figure};
+use super::assessment::{
+    Contribution, DayAssessment, DayWindows, Short, Unit, contributions, figure,
+};
 use super::config::{check_all, check_ascending, check_range};
 use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, refusal};
 use crate::exposure::ExposureWindow;
@@ -112,22 +114,13 @@ impl SwissCovid {
             contribution.add(name, scan.seconds_since_last_scan, weight);
         }
         contribution.score = contribution.weighted_seconds() / 60.0;
-        match refusal(window, today, Some(self.config.days_max)) {
-            Some(reason) => contribution.dropped(reason),
-            None => contribution,
-        }
+        contribution.unless(refusal(window, today, Some(self.config.days_max)))
     }
 
-    fn day(
-        &self,
-        day: UtcDay,
-        windows: &[(usize, &ExposureWindow)],
-        today: UtcDay,
-    ) -> DayAssessment {
-        let contributions: Vec<Contribution> = windows
-            .iter()
-            .map(|(index, window)| self.contribution(*index, window, today))
-            .collect();
+    fn day(&self, day: UtcDay, windows: &DayWindows<'_>, today: UtcDay) -> DayAssessment {
+        let contributions = contributions(windows, |index, window| {
+            self.contribution(index, window, today)
+        });
         let minutes = self.names().map(|name| {
             let seconds: u64 = contributions
                 .iter()
@@ -168,10 +161,8 @@ impl RiskModel for SwissCovid {
     }
 
     fn assess(&self, windows: &[ExposureWindow], today: UtcDay) -> Assessment {
-        let days = by_day(windows)
-            .into_iter()
-            .map(|(day, windows)| self.day(day, &windows, today))
-            .collect();
-        Assessment::new(self.name(), Unit::Minutes, days)
+        Assessment::of_days(self.name(), Unit::Minutes, windows, |day, windows| {
+            self.day(day, windows, today)
+        })
     }
 }

@@ -140,6 +140,19 @@ fn version_1_transmission_and_minimum() {
 }
 
 #[test]
+fn version_1_times_at_attenuations() {
+    let stay = window(&[(300, 54), (300, 55), (300, 62), (0, 63)]);
+    let day = one_day(&*model("gaen-v1"), &[stay]);
+    for (name, seconds) in [
+        ("seconds below 55 dB", 150.0 + 300.0),
+        ("seconds from 55 to below 63 dB", 600.0),
+        ("seconds from 63 dB", 150.0),
+    ] {
+        assert_eq!(day.figure(name), Some(seconds), "{name}");
+    }
+}
+
+#[test]
 fn version_2_buckets_end_with_their_thresholds() {
     let config = r#"{"attenuation_bucket_threshold_db":[55,63,70],
         "attenuation_bucket_weights":[2.5,1,0.5,0.25]}"#;
