@@ -4,14 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 mod assembly;
+mod clocks;
 mod derivation;
 mod filter;
 mod index;
 mod matching;
+mod rules;
 mod search;
 mod simd;
 
 pub use matching::{Backend, MatchConfig, Matcher};
+pub use rules::{Findings, NotCounted, Reason, SetAside};
 pub use search::{Cancelled, Progress, Search};
 
 use crate::protocol::{ProtocolKind, ReportType};
