@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
 use truyvet::protocol::{EphemeralId, PublishedKey};
+use truyvet::publication::gaen_export::check_batches;
 use truyvet::publication::signature::VerificationKey;
 
 use support::{
@@ -75,6 +76,12 @@ fn check(args: &Args) -> Result<(), Error> {
         .map(|path| read(path, &trusted, args))
         .collect();
     let readable: Vec<&Published> = files.iter().flatten().collect();
+    let believed = readable.iter().filter(|file| file.is_believed());
+    if let Err(error) = check_batches(believed.filter_map(|file| file.header.as_ref())) {
+        warn(&format!(
+            "warning: {error}; keys in other files cannot be matched"
+        ));
+    }
     let found = args.identifier.map(|id| find(id, &readable));
     if let (Some(places), false) = (&found, args.json) {
         say!("identifier: found {}", count(places.len(), "time"));
@@ -137,9 +144,14 @@ fn read_trusted(paths: &[PathBuf]) -> Result<Vec<Trusted>, Error> {
 
 /// Reads a file, and says what it is.
 fn read(path: &Path, trusted: &[Trusted], args: &Args) -> File {
-    let spinner = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    let progress = Progress::new(spinner);
-    let file = read_published(path, trusted, args.allow_unsigned);
+    // The file's length is known once it is open; a GAEN export is gone over up to three times.
+    let style = ProgressStyle::with_template("reading {msg} {bar:40} {bytes}/{total_bytes}");
+    let bar = ProgressBar::new(0).with_message(path.display().to_string());
+    let progress = Progress::new(match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    });
+    let file = read_published(path, trusted, args.allow_unsigned, progress.bar());
     drop(progress);
     let file = file.map_err(|e| e.to_string());
     match &file {
@@ -156,11 +168,12 @@ fn print_file(file: &Published) {
         Trust::Unsigned => "unsigned".to_owned(),
         Trust::Refused(why) => format!("NOT VERIFIED: {why}"),
     };
-    say!(
-        "{}: {}, {trust}",
-        file.path.display(),
-        count(file.keys.len(), "key")
-    );
+    let refused = match file.refused.still_valid {
+        0 => String::new(),
+        _ => format!(" ({})", file.refused),
+    };
+    let keys = count(file.key_count(), "key");
+    say!("{}: {keys}{refused}, {trust}", file.path.display());
 }
 
 /// Every key and time that gives the identifier `id`.
@@ -247,9 +260,9 @@ fn report(
 fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
     let (keys, verified, detail) = match file {
         Ok(file) => match &file.trust {
-            Trust::Signed(by) => (Some(file.keys.len()), Some(true), by.as_str()),
-            Trust::Unsigned => (Some(file.keys.len()), None, "unsigned"),
-            Trust::Refused(why) => (Some(file.keys.len()), Some(false), why.as_str()),
+            Trust::Signed(by) => (Some(file.key_count()), Some(true), by.as_str()),
+            Trust::Unsigned => (Some(file.key_count()), None, "unsigned"),
+            Trust::Refused(why) => (Some(file.key_count()), Some(false), why.as_str()),
         },
         Err(why) => (None, Some(false), why.as_str()),
     };
@@ -257,6 +270,7 @@ fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
         "file": path.display().to_string(),
         "read": file.is_ok(),
         "keys": keys,
+        "keys_refused": file.as_ref().ok().map(|file| file.refused.still_valid),
         "verified": verified,
         "detail": detail,
     })

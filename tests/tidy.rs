@@ -108,6 +108,7 @@ fn only_one_file_names_each_of_the_hidden_crates() {
         ("ring::", "crypto"),
         ("aes::", "crypto"),
         ("sha2::", "crypto"),
+        ("p256::", "crypto"),
         ("argon2::", "crypto"),
         ("bincode::", "codec"),
     ] {
