@@ -39,6 +39,13 @@ fn bluezone_key() -> PublishedKey {
     entry.unwrap().into()
 }
 
+/// One whose server asked for 144 identifiers a day, as in version 2.
+fn short_slots_key() -> PublishedKey {
+    let start = IntervalNumber(START).start().unix_seconds();
+    let entry = PublishedEntry::new([7; 32], start, start + 86_399, 144);
+    entry.unwrap().into()
+}
+
 fn after(time: Timestamp, ms: i64) -> Timestamp {
     Timestamp::from_unix_millis(time.unix_millis().checked_add_signed(ms).unwrap())
 }
@@ -143,7 +150,7 @@ fn google_and_apple_agree_in_each_interval() {
 /// So long after its first sighting one of an identifier counts still; a millisecond later it does not.
 #[test]
 fn every_limit_of_the_replay_cut_from_both_sides() {
-    let (gaen, bluezone) = (gaen_key(), bluezone_key());
+    let (gaen, bluezone, short) = (gaen_key(), bluezone_key(), short_slots_key());
     let default = MatchConfig::default();
     let mut wide = default.clone();
     wide.bluezone_tolerance = Duration::from_secs(1_200);
@@ -152,6 +159,7 @@ fn every_limit_of_the_replay_cut_from_both_sides() {
         ("GAEN, early", &default, &gaen, -2 * HOUR_MS, 20 * MINUTE_MS),
         ("Bluezone", &default, &bluezone, -2 * MINUTE_MS, 17 * MINUTE_MS),
         ("Bluezone, wide", &wide, &bluezone, -20 * MINUTE_MS, 35 * MINUTE_MS),
+        ("Bluezone, short slots", &default, &short, -2 * MINUTE_MS, 12 * MINUTE_MS),
     ];
     for (name, config, key, first_ms, limit_ms) in rows {
         let candidate = candidate(key, 40);

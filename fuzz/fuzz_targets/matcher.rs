@@ -151,12 +151,13 @@ fn plainly(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (number, key) in keys.iter().enumerate() {
-        let (tolerance, heard_max_s) = match key.protocol() {
-            ProtocolKind::Gaen => (config.gaen_tolerance, 1_200),
-            _ => {
+        let (tolerance, heard_max_s) = match key {
+            PublishedKey::Bluezone(entry) => {
                 let tolerance = config.bluezone_tolerance;
-                (tolerance, 900 + tolerance.as_secs())
+                let slot_s = 86_400 / u64::from(entry.slots_per_day());
+                (tolerance, slot_s + tolerance.as_secs())
             }
+            _ => (config.gaen_tolerance, 1_200),
         };
         let mut found: Vec<&Sighting> = Vec::new();
         key.for_each_candidate(|candidate| {

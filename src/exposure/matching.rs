@@ -219,7 +219,7 @@ impl Matcher {
         out: &mut Findings,
     ) {
         let rules = Rules {
-            heard_max: heard_max(&self.config, key.protocol()),
+            heard_max: heard_max(&self.config, key),
             published,
             quarantine: &self.quarantine,
         };

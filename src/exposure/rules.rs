@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Exposure, MatchConfig};
-use crate::protocol::{EphemeralId, ProtocolKind};
+use crate::protocol::{EphemeralId, PublishedKey};
 use crate::sighting::Sighting;
 use crate::time::Timestamp;
 
@@ -18,12 +18,14 @@ use crate::time::Timestamp;
 /// (Google's `getValidSightingsForRpi`; Apple's `DEFAULT_ALLOWABLE_RPI_BROADCAST_DURATION`, 20 * 60 s).
 const GAEN_HEARD_MAX: Duration = Duration::from_secs(20 * 60);
 
+const DAY_S: u64 = 86_400;
+
 /// Why a sighting of a published key's identifier does not count.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Reason {
-    /// It was heard later after the identifier's first sighting than anybody advertises one: 20 minutes in GAEN, 15 and
-    /// the tolerance in Bluezone.
+    /// It was heard longer after the identifier's first sighting than anybody advertises one: 20 minutes in GAEN, the slot
+    /// of 15 and the tolerance in Bluezone.
     Replayed,
     /// It was heard, or heard still, once the key was published: from then on everybody can send its identifiers.
     AfterPublication,
@@ -138,16 +140,17 @@ pub(super) struct Rules<'a> {
     pub(super) quarantine: &'a Quarantine,
 }
 
-/// How long after its first sighting an identifier may be heard.
+/// How long after its first sighting an identifier of `key` may be heard.
 ///
 /// In Bluezone its slot and the tolerance once: that allows for a clock that is wrong and for a sender that overruns its
 /// slot, and a wrong clock moves all sightings of an identifier by the same, so that of the two ends one alone can be used.
-pub(super) fn heard_max(config: &MatchConfig, protocol: ProtocolKind) -> Duration {
-    match protocol {
-        ProtocolKind::Gaen => GAEN_HEARD_MAX,
-        ProtocolKind::Bluezone => protocol
-            .slot_length()
-            .saturating_add(config.bluezone_tolerance),
+pub(super) fn heard_max(config: &MatchConfig, key: &PublishedKey) -> Duration {
+    match key {
+        PublishedKey::Gaen(_) => GAEN_HEARD_MAX,
+        PublishedKey::Bluezone(entry) => {
+            let slot_s = DAY_S / u64::from(entry.slots_per_day());
+            Duration::from_secs(slot_s).saturating_add(config.bluezone_tolerance)
+        }
     }
 }
 
