@@ -216,7 +216,7 @@ proptest! {
 
 /// More than a batch has, over many days, with some of each day heard.
 fn crowd() -> (Vec<PublishedKey>, Vec<Sighting>) {
-    let keys: Vec<_> = (0..70_000)
+    let keys: Vec<_> = (0..40_000)
         .map(|number| gaen(number, START + 144 * (number % 14) as u32, 144))
         .collect();
     let heard = keys.iter().step_by(997).map(|key| {
@@ -243,7 +243,7 @@ fn a_search_tells_how_far_it_has_come() {
     assert_eq!(exposures.len(), sightings.len());
     assert_eq!(exposures, matcher.exposures(&keys));
     assert_eq!(told.last(), Some(&(keys.len(), exposures.len())));
-    assert!(told.len() >= 3 && told.is_sorted());
+    assert!(told.len() >= 2 && told.is_sorted());
 }
 
 #[test]
