@@ -103,8 +103,19 @@ fn plainest(config: &MatchConfig, sightings: &[Sighting], keys: &[PublishedKey])
         };
         let mut days: HashMap<_, Vec<&Sighting>> = HashMap::new();
         for candidate in candidates(key) {
-            for sighting in map.get(&candidate.id).into_iter().flatten() {
-                if !key.is_revoked() && candidate.heard_at(sighting.first, tolerance) {
+            let of_it = map.get(&candidate.id).into_iter().flatten();
+            let heard = of_it.filter(|it| candidate.heard_at(it.first, tolerance));
+            let first = heard.clone().map(|it| it.first).min();
+            let longest = match key {
+                PublishedKey::Bluezone(_) => {
+                    let advertised = candidate.last.since(candidate.first);
+                    advertised.saturating_add(tolerance)
+                }
+                _ => Duration::from_secs(1_200),
+            };
+            for sighting in heard {
+                let replayed = first.is_some_and(|first| sighting.first.since(first) > longest);
+                if !key.is_revoked() && !replayed {
                     let day = days.entry(sighting.first.utc_day()).or_default();
                     day.push(sighting);
                 }

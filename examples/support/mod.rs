@@ -150,9 +150,7 @@ pub(crate) fn read_published(
     bar.set_length(file.metadata().map_err(|e| failed(&e))?.len());
     let mut start = Vec::new();
     let header_len = gaen_export::HEADER.len() as u64;
-    let read = Read::by_ref(&mut file)
-        .take(header_len)
-        .read_to_end(&mut start);
+    let read = (&mut file).take(header_len).read_to_end(&mut start);
     read.and_then(|_| file.rewind()).map_err(|e| failed(&e))?;
     let mut file = bar.wrap_read(file);
     let mut published = Published {
@@ -167,7 +165,7 @@ pub(crate) fn read_published(
     } else if start == gaen_export::HEADER {
         let mut bin = Vec::new();
         let most = gaen_export::BIN_BYTES_MAX as u64 + 1;
-        let read = Read::by_ref(&mut file).take(most).read_to_end(&mut bin);
+        let read = (&mut file).take(most).read_to_end(&mut bin);
         read.map_err(|e| failed(&e))?;
         let export = gaen_export::parse_unsigned_bin(&bin).map_err(|e| failed(&e))?;
         if !allow_unsigned {

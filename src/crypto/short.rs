@@ -40,30 +40,31 @@ pub(crate) struct UnsaltedHkdf {
 impl UnsaltedHkdf {
     pub(crate) fn new() -> Self {
         // No salt is 32 zero bytes, which HMAC fills up to a block of zeros.
-        let [inner, outer] = [INNER_PAD, OUTER_PAD].map(|pad| {
-            let mut state = SHA256_START;
-            compress256(&mut state, &[[pad; 64]]);
-            state
-        });
-        Self { inner, outer }
+        Self {
+            inner: keyed(&[0; 32], INNER_PAD),
+            outer: keyed(&[0; 32], OUTER_PAD),
+        }
     }
 
     /// `HKDF(ikm, NULL, info, 16)` for an `info` whose last byte is the block's number, 1: six
     /// compressions.
     pub(crate) fn derive<const N: usize>(&self, ikm: &[u8; 16], info: &[u8; N]) -> [u8; 16] {
         let key = hmac(self.inner, self.outer, ikm);
-        let [inner, outer] = [INNER_PAD, OUTER_PAD].map(|pad| {
-            let mut block = [pad; 64];
-            for (byte, key) in block.iter_mut().zip(key) {
-                *byte ^= key;
-            }
-            let mut state = SHA256_START;
-            compress256(&mut state, &[block]);
-            state
-        });
+        let (inner, outer) = (keyed(&key, INNER_PAD), keyed(&key, OUTER_PAD));
         let [out, _] = halves(hmac(inner, outer, info));
         out
     }
+}
+
+/// The state of one of HMAC's hashes after its key's block.
+fn keyed(key: &[u8; 32], pad: u8) -> [u32; 8] {
+    let mut block = [pad; 64];
+    for (byte, key) in block.iter_mut().zip(key) {
+        *byte ^= key;
+    }
+    let mut state = SHA256_START;
+    compress256(&mut state, &[block]);
+    state
 }
 
 /// HMAC of a short `message` under a key whose pads have been hashed.

@@ -99,13 +99,13 @@ impl DayFilters {
         let probes = filters.probes(sightings);
         let mut counts = vec![0; filters.days.len()];
         for (place, _) in &probes {
-            if let Some(count) = counts.get_mut(*place) {
+            if let Some(count) = counts.get_mut(*place as usize) {
                 *count += 1;
             }
         }
         filters.filters = counts.into_iter().map(Filter::with_room).collect();
         for (place, probe) in probes {
-            if let Some(filter) = filters.filters.get_mut(place) {
+            if let Some(filter) = filters.filters.get_mut(place as usize) {
                 filter.insert(probe);
             }
         }
@@ -135,7 +135,7 @@ impl DayFilters {
     }
 
     /// The probe of each identifier with its filter's place, once for each run of sightings of it in a day.
-    fn probes(&self, sightings: &[Sighting]) -> Vec<(usize, u32)> {
+    fn probes(&self, sightings: &[Sighting]) -> Vec<(u32, u32)> {
         let mut probes = Vec::with_capacity(sightings.len());
         let mut before: Option<(EphemeralId, (UtcDay, UtcDay))> = None;
         for sighting in sightings {
@@ -146,21 +146,21 @@ impl DayFilters {
             before = Some((sighting.id, (from, to)));
             let probe = probe(sighting.id.as_bytes());
             let first = self.first_from(from);
-            let days = self.days.get(first..).unwrap_or_default();
+            let days = self.days.get(first as usize..).unwrap_or_default();
             let places = (first..).zip(days.iter().take_while(|day| **day <= to));
             probes.extend(places.map(|(place, _)| (place, probe)));
         }
         probes
     }
 
-    /// The place of the first day that is not before `day`.
-    fn first_from(&self, day: UtcDay) -> usize {
+    /// The place of the first day that is not before `day`. There are no more days than a [`UtcDay`] can tell.
+    fn first_from(&self, day: UtcDay) -> u32 {
         // Days in a log mostly follow each other.
         let start = self.days.first().map_or(0, |day| day.unix_days());
-        let guess = day.unix_days().saturating_sub(start) as usize;
-        match self.days.get(guess) {
+        let guess = day.unix_days().saturating_sub(start);
+        match self.days.get(guess as usize) {
             Some(there) if *there == day => guess,
-            _ => self.days.partition_point(|there| *there < day),
+            _ => self.days.partition_point(|there| *there < day) as u32,
         }
     }
 
@@ -176,8 +176,7 @@ impl DayFilters {
             day
         };
         let place = self.first_from(day);
-        let is_there = self.days.get(place) == Some(&day);
-        is_there.then(|| u32::try_from(place).ok()).flatten()
+        (self.days.get(place as usize) == Some(&day)).then_some(place)
     }
 
     /// The filter at `place`.

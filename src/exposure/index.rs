@@ -90,24 +90,25 @@ impl Index {
 /// Puts the sightings in the order of their buckets, in each in the order in which they came, and gives where
 /// the buckets begin.
 fn into_buckets(sightings: &mut [Sighting], shift: u32) -> Vec<usize> {
-    let mut starts = vec![0; (1 << (32 - shift)) + 1];
+    let mut bounds = vec![0; (1 << (32 - shift)) + 1];
     for sighting in &*sightings {
-        if let Some(count) = starts.get_mut(bucket_of(&sighting.id, shift) + 1) {
+        if let Some(count) = bounds.get_mut(bucket_of(&sighting.id, shift)) {
             *count += 1;
         }
     }
     let mut sum = 0;
-    for start in &mut starts {
-        sum += *start;
-        *start = sum;
+    for bound in &mut bounds {
+        sum += *bound;
+        *bound = sum;
     }
-    let mut free = starts.clone();
-    let mut place_of = |sighting: &Sighting| {
-        let next = free.get_mut(bucket_of(&sighting.id, shift))?;
-        *next += 1;
-        Some(*next - 1)
-    };
-    let mut places: Vec<usize> = sightings.iter().filter_map(&mut place_of).collect();
+    // Where each goes. From behind, so that each bucket's end becomes its beginning.
+    let mut places = vec![0; sightings.len()];
+    for (place, sighting) in places.iter_mut().zip(&*sightings).rev() {
+        if let Some(bound) = bounds.get_mut(bucket_of(&sighting.id, shift)) {
+            *bound -= 1;
+            *place = *bound;
+        }
+    }
     for here in 0..places.len() {
         // Each exchange puts one sighting where it stays.
         while let Some(there) = places.get(here).copied().filter(|there| *there != here) {
@@ -115,7 +116,7 @@ fn into_buckets(sightings: &mut [Sighting], shift: u32) -> Vec<usize> {
             places.swap(here, there);
         }
     }
-    starts
+    bounds
 }
 
 /// By an identifier's first bits, so that buckets are in the order of identifiers.

@@ -5,15 +5,17 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
-use super::Exposure;
 use super::assembly::exposure;
+use super::clocks::{self, Stored};
 use super::index::Index;
+use super::rules::{Quarantine, Rules, SetAside, heard_max, judge};
 use super::search::Search;
 use super::simd::Avx512;
+use super::{Exposure, Findings};
 use crate::log::{LogError, LogReader};
 use crate::protocol::{PublishedKey, bluezone, gaen};
 use crate::sighting::Sighting;
-use crate::time::UtcDay;
+use crate::time::{ClockRecord, Timestamp, UtcDay};
 
 /// How sightings are matched and counted.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub struct Matcher {
     /// Of 12 bytes.
     pub(super) bluezone: Index,
     pub(super) avx512: Option<Avx512>,
+    /// Sightings of them whose time cannot be trusted.
+    quarantine: Quarantine,
     sighting_count: usize,
     damage: Vec<LogError>,
     torn_bytes: u64,
@@ -101,6 +105,7 @@ impl Matcher {
                 Backend::Portable => None,
                 Backend::Auto | Backend::Avx512 => Avx512::detect(),
             },
+            quarantine: Quarantine::default(),
             damage: Vec::new(),
             torn_bytes: 0,
             config,
@@ -108,20 +113,42 @@ impl Matcher {
     }
 
     /// A matcher of everything that `log` holds. Parts of it that are damaged are passed over and
-    /// told by [`damage`](Self::damage).
+    /// told by [`damage`](Self::damage). By what the log noted of the clocks, sightings whose time cannot be
+    /// trusted are known, and do not count.
     ///
     /// # Errors
     ///
     /// [`LogError::Io`] if the log cannot be listed.
     pub fn from_log(config: MatchConfig, log: &LogReader) -> Result<Self, LogError> {
         let mut damage = Vec::new();
+        let mut all = Vec::new();
+        // How many there are before the next note of the clocks, and that note.
+        let mut notes: Vec<(usize, Option<ClockRecord>)> = Vec::new();
         let mut sightings = log.sightings()?;
-        let whole = sightings
-            .by_ref()
-            .filter_map(|sighting| sighting.map_err(|error| damage.push(error)).ok());
-        let mut matcher = Self::new(config, whole);
-        matcher.torn_bytes = sightings.torn_bytes();
-        matcher.damage = damage;
+        while let Some(sighting) = sightings.next() {
+            match sighting {
+                Ok(sighting) => {
+                    let clock = sightings.clock();
+                    if notes.last().is_none_or(|(_, noted)| *noted != clock) {
+                        notes.push((all.len(), clock));
+                    }
+                    all.push(sighting);
+                }
+                Err(error) => damage.push(error),
+            }
+        }
+        let torn_bytes = sightings.torn_bytes();
+        let ends = notes.iter().skip(1).map(|(from, _)| *from);
+        let ranges = notes.iter().zip(ends.chain([all.len()]));
+        let stored: Vec<Stored<'_>> = ranges
+            .map(|(&(from, clock), to)| Stored {
+                clock,
+                sightings: all.get(from..to).unwrap_or_default(),
+            })
+            .collect();
+        let quarantine = clocks::quarantine(&stored);
+        let mut matcher = Self::new(config, all);
+        (matcher.quarantine, matcher.damage, matcher.torn_bytes) = (quarantine, damage, torn_bytes);
         Ok(matcher)
     }
 
@@ -155,6 +182,20 @@ impl Matcher {
         let mut search = self.search();
         // Nobody was asked whether to cancel.
         let _ = search.add(keys);
+        search.found().exposures
+    }
+
+    /// As [`exposures`](Self::exposures), with what was found and does not count. What was heard once the keys were
+    /// `published` is of that: a GAEN export's end, or when a Bluezone list was got.
+    pub fn findings<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k PublishedKey>,
+        published: Option<Timestamp>,
+    ) -> Findings {
+        let mut search = self.search();
+        search.published_at(published);
+        // Nobody was asked whether to cancel.
+        let _ = search.add(keys);
         search.found()
     }
 
@@ -171,22 +212,37 @@ impl Matcher {
         }
     }
 
-    /// Makes exposures of all the sightings found for one key, at least one, in the order in which their
-    /// identifiers were advertised.
+    /// Makes exposures of those of the sightings found for one key, at least one, that count, and sets the others
+    /// aside.
     pub(super) fn assemble(
         &self,
         key_index: usize,
         key: &PublishedKey,
+        published: Option<Timestamp>,
         heard: Vec<&Sighting>,
-        out: &mut Vec<Exposure>,
+        out: &mut Findings,
     ) {
+        let rules = Rules {
+            heard_max: heard_max(&self.config, key),
+            published,
+            quarantine: &self.quarantine,
+        };
+        let (counted, set_aside) = judge(&rules, heard);
+        let set_aside = set_aside.into_iter().map(|(sighting, reason)| SetAside {
+            key_index,
+            first: sighting.first,
+            last: sighting.last,
+            reason,
+        });
+        out.set_aside.extend(set_aside);
         let mut days: BTreeMap<UtcDay, Vec<&Sighting>> = BTreeMap::new();
-        for sighting in heard {
+        for sighting in counted {
             let day = days.entry(sighting.first.utc_day()).or_default();
             day.push(sighting);
         }
         for (day, sightings) in days {
-            out.push(exposure(&self.config, key_index, key, day, sightings));
+            let exposure = exposure(&self.config, key_index, key, day, sightings);
+            out.exposures.push(exposure);
         }
     }
 }

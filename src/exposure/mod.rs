@@ -10,16 +10,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod assembly;
+mod clocks;
 mod derivation;
 mod filter;
 mod index;
 mod matching;
 pub mod risk;
+mod rules;
 mod search;
 mod simd;
 mod window;
 
 pub use matching::{Backend, MatchConfig, Matcher};
+pub use rules::{Findings, NotCounted, Reason, SetAside};
 pub use search::{Cancelled, Progress, Search};
 pub use window::{
     CalibrationConfidence, ExposureWindow, Infectiousness, InfectiousnessMap, ScanAttenuation,

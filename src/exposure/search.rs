@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, thread};
 
-use super::Exposure;
 use super::derivation::{self, Day, Derivation, EntryDay, KeyDay, Suspect};
 use super::index::Index;
 use super::matching::Matcher;
+use super::{Exposure, Findings};
 use crate::protocol::PublishedKey;
 use crate::time::Timestamp;
 
@@ -44,9 +44,10 @@ pub struct Search<'m> {
     progress: Option<Box<dyn FnMut(Progress) -> ControlFlow<()> + 'm>>,
     cancelled: bool,
     keys: usize,
+    published: Option<Timestamp>,
     batch: Batch,
     workers: Vec<Worker>,
-    exposures: Vec<Exposure>,
+    findings: Findings,
 }
 
 /// How far a search has come.
@@ -68,8 +69,8 @@ pub struct Cancelled;
 /// Keys near whose days something was heard, and those days.
 #[derive(Default)]
 struct Batch {
-    /// Each with its number among all keys.
-    keys: Vec<(usize, PublishedKey)>,
+    /// Each with its number among all keys, and when it was published.
+    keys: Vec<(usize, PublishedKey, Option<Timestamp>)>,
     key_days: Vec<KeyDay>,
     entry_days: Vec<EntryDay>,
 }
@@ -97,9 +98,10 @@ impl<'m> Search<'m> {
             progress: None,
             cancelled: false,
             keys: 0,
+            published: None,
             batch: Batch::default(),
             workers: Vec::new(),
-            exposures: Vec::new(),
+            findings: Findings::default(),
         }
     }
 
@@ -108,6 +110,12 @@ impl<'m> Search<'m> {
     pub fn on_progress(mut self, callback: impl FnMut(Progress) -> ControlFlow<()> + 'm) -> Self {
         self.progress = Some(Box::new(callback));
         self
+    }
+
+    /// Says when the keys that are added from here on were published, if that is known: a GAEN export's end, or when
+    /// a Bluezone list was got. What was heard then or later does not count.
+    pub fn published_at(&mut self, published: impl Into<Option<Timestamp>>) {
+        self.published = published.into();
     }
 
     /// Searches for `keys`, which are counted on from those that were added before. Revoked keys match nothing.
@@ -136,17 +144,27 @@ impl<'m> Search<'m> {
     /// # Errors
     ///
     /// [`Cancelled`].
-    pub fn finish(mut self) -> Result<Vec<Exposure>, Cancelled> {
+    pub fn finish(self) -> Result<Vec<Exposure>, Cancelled> {
+        Ok(self.findings()?.exposures)
+    }
+
+    /// The exposures found, and what was found and does not count.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`].
+    pub fn findings(mut self) -> Result<Findings, Cancelled> {
         self.report()?;
         Ok(self.found())
     }
 
-    /// As [`finish`](Self::finish), for a search that nobody can cancel.
-    pub(super) fn found(mut self) -> Vec<Exposure> {
+    /// As [`findings`](Self::findings), for a search that nobody can cancel.
+    pub(super) fn found(mut self) -> Findings {
         self.search();
-        let mut exposures = self.exposures;
-        exposures.sort_by_key(|exposure| (exposure.day, exposure.key_index));
-        exposures
+        let mut findings = self.findings;
+        let order = |exposure: &Exposure| (exposure.day, exposure.key_index);
+        findings.exposures.sort_by_key(order);
+        findings
     }
 
     /// Puts the days of `key` into the batch near which something was heard.
@@ -172,7 +190,7 @@ impl<'m> Search<'m> {
             }
         }
         if batch.key_days.len() + batch.entry_days.len() > days {
-            batch.keys.push((number, key.clone()));
+            batch.keys.push((number, key.clone(), self.published));
         }
     }
 
@@ -183,7 +201,7 @@ impl<'m> Search<'m> {
         self.search();
         let progress = Progress {
             keys: self.keys,
-            exposures: self.exposures.len(),
+            exposures: self.findings.exposures.len(),
         };
         if let Some(callback) = &mut self.progress {
             self.cancelled = callback(progress).is_break();
@@ -237,13 +255,13 @@ impl<'m> Search<'m> {
         hits.sort_unstable();
         for of_key in hits.chunk_by(|a, b| a.key == b.key) {
             let place = of_key.first().map_or(0, |hit| hit.key as usize);
-            let Some((number, key)) = self.batch.keys.get(place) else {
+            let Some((number, key, published)) = self.batch.keys.get(place) else {
                 continue;
             };
             let index = self.matcher.index_of(key);
             let heard = of_key.iter().filter_map(|hit| index.at(hit.place));
-            self.matcher
-                .assemble(*number, key, heard.collect(), &mut self.exposures);
+            let (heard, out) = (heard.collect(), &mut self.findings);
+            self.matcher.assemble(*number, key, *published, heard, out);
         }
         self.batch.clear();
     }
@@ -253,7 +271,7 @@ impl fmt::Debug for Search<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Search")
             .field("keys", &self.keys)
-            .field("exposures", &self.exposures.len())
+            .field("exposures", &self.findings.exposures.len())
             .finish_non_exhaustive()
     }
 }

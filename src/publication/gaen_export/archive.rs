@@ -1,7 +1,7 @@
 //! The zip container: two entries out of it and into it, and nothing it claims is believed.
 
-use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
 
 use rawzip::{CompressionMethod, Crc32, DataDescriptorOutput, ErrorKind, ReaderAt};
 use rawzip::{RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder, ZipArchiveWriter};
@@ -29,11 +29,12 @@ struct Found {
 }
 
 /// A file of which several readers read, each where it is.
-struct Shared<R>(RefCell<R>);
+struct Shared<R>(Mutex<R>);
 
 impl<R: Read + Seek> ReaderAt for Shared<R> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut file = self.0.try_borrow_mut().map_err(io::Error::other)?;
+        // Each reading begins with a seek: whoever panicked has left nothing behind that matters.
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
         loop {
             match file.read(buffer) {
@@ -53,7 +54,7 @@ impl<R: Read + Seek> Archive<R> {
             return Err(ExportError::ArchiveTooLong { len });
         }
         let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
-        let file = Shared(RefCell::new(file));
+        let file = Shared(Mutex::new(file));
         let zip = ZipLocator::new().locate_in_reader(file, &mut buffer, len);
         let zip = zip.map_err(|(_, error)| not_zip(error))?;
         let mut bin = Wanted::new(BIN, BIN_BYTES_MAX);

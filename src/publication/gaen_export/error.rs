@@ -107,7 +107,7 @@ pub enum ExportError {
         /// Bytes it has.
         len: usize,
     },
-    /// `export.bin` does not begin with [`HEADER`].
+    /// `export.bin` does not begin with [`HEADER`](super::HEADER).
     #[error("expected export.bin to begin with \"EK Export v1    \"")]
     Header,
     /// A file is no Protocol Buffers message of its kind.

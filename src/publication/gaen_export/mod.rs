@@ -104,8 +104,8 @@ pub const FIELD_BYTES_MAX: usize = 16 * 1024;
 /// The entries that the zip may have. Chosen: two count; an authority may add a few of its own.
 pub const ENTRIES_MAX: usize = 16;
 
-/// The signatures that `export.sig` may hold: what Google's server writes at most. Each costs a pass
-/// over the whole file.
+/// The signatures that `export.sig` may hold: what Google's server writes at most. Each costs a
+/// verification by each key that it may be of.
 pub const SIGNATURES_MAX: usize = 10;
 
 const BIN: &str = "export.bin";

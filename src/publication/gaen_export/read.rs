@@ -25,11 +25,11 @@ pub(super) const HASHED_BYTES: usize = 64 * 1024;
 /// Chosen: 200,000 keys, with as much again for their revisions within 16 MiB.
 const KEPT_BYTES_MAX: u64 = 6 << 20;
 
-/// An export in a file, of which nothing is believed yet. It is read in little memory, however long it is:
-/// less than 16 MiB, most of it only if the file has hundreds of thousands of revised keys.
+/// An export in a file, of which nothing is believed yet. It is read in less than 16 MiB, however long it is:
+/// a short one is kept, up to 6 MiB, a long one takes less than 1 MiB, and each revised key 20 bytes.
 ///
 /// The file is gone over three times: to verify the signature over the whole; to see that all of what was
-/// signed is an export; and to give the keys. Short ones are kept in between.
+/// signed is an export; and to give the keys.
 ///
 /// ```no_run
 /// # use truyvet::publication::gaen_export::ExportReader;

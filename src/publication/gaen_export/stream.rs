@@ -219,7 +219,7 @@ fn read_key(field: Field<'_>, list: KeyList, index: usize) -> Result<DiagnosisKe
 }
 
 /// An export whose signature has held, and every key of which has been found to be one; its keys are
-/// still in the file, and stream out of it in batches. It takes some 300 KiB, and 20 bytes for each revised
+/// still in the file, and stream out of it in batches. It takes some 600 KiB, and 20 bytes for each revised
 /// key.
 ///
 /// Each key is given out of bytes that were verified, even if the file changes under the reading: that ends

@@ -88,7 +88,7 @@ impl<S: Source> Walk<S> {
                 return Ok(None);
             }
             let offset = self.position;
-            let head = Head::of(self.available()).ok_or(malformed(BIN, offset))?;
+            let head = Head::of(self.available()).ok_or_else(|| malformed(BIN, offset))?;
             let number = head.number;
             let value = match head.value {
                 HeadValue::Varint(value) => Value::Varint(value),
@@ -116,10 +116,10 @@ impl<S: Source> Walk<S> {
     #[inline]
     fn contents(&mut self, head: Head, len: u64) -> Result<Field<'_>, ExportError> {
         let offset = self.position;
-        let bytes = usize::try_from(len)
-            .ok()
-            .filter(|bytes| *bytes <= FIELD_BYTES_MAX)
-            .ok_or(ExportError::FieldTooLong { offset, len })?;
+        let bytes = usize::try_from(len).unwrap_or(usize::MAX);
+        if bytes > FIELD_BYTES_MAX {
+            return Err(ExportError::FieldTooLong { offset, len });
+        }
         let whole = head.len + bytes;
         if self.ensure(whole)? < whole {
             return Err(malformed(BIN, offset));

@@ -78,6 +78,14 @@ fn long_and_short_files_are_read_as_in_memory() {
 }
 
 #[test]
+fn streams_go_from_thread_to_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<ExportReader<std::fs::File>>();
+    is_send::<ExportStream<'_, std::fs::File>>();
+    is_send::<ExportSet<'_, std::fs::File>>();
+}
+
+#[test]
 fn a_signature_is_asked_for_first() {
     let mut reader = ExportReader::open(Cursor::new(two_keys())).unwrap();
     assert!(matches!(
@@ -238,7 +246,7 @@ fn doubly_signed(signatures: [bool; 2]) -> Vec<u8> {
     let bin = bin(&export);
     let signatures = signatures.map(|right| TekSignature {
         signature_info: Some(info("452", "v1")),
-        signature: Some(if right { &*AUTHORITY } else { &other }.sign(&bin).unwrap()),
+        signature: Some(if right { &AUTHORITY } else { &other }.sign(&bin).unwrap()),
         ..Default::default()
     });
     let sig = TekSignatureList {
