@@ -4,8 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 mod assembly;
+mod calibration;
 mod matching;
 
+pub use calibration::{Calibration, CalibrationConfidence};
 pub use matching::{MatchConfig, Matcher};
 
 use crate::protocol::{ProtocolKind, ReportType};
