@@ -10,8 +10,6 @@ pub mod threshold;
 #[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
 
-pub use conformance::conformance_file;
-
 /// What can go wrong with a recording.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 

@@ -4,7 +4,10 @@
 use std::fs;
 
 use truyvet::sighting::Attenuation;
-use truyvet_proximity::{conformance_file, scenes, threshold};
+use truyvet_proximity::{scenes, threshold};
+
+#[path = "../../../tests/conformance/mod.rs"]
+mod conformance;
 
 /// Precision and recall by threshold, at 1.5, 2 and 3 m (SwissCovid-ExposureScore.pdf of 2020-09-11,
 /// admin-ch/PT-System-Documents).
@@ -17,8 +20,10 @@ const TOLERANCE: f64 = 0.001;
 
 #[test]
 fn published_precision_and_recall() {
-    let (Some(published), Some(scenes)) = (conformance_file(PUBLISHED), scenes::all().unwrap())
-    else {
+    let (Some(published), Some(scenes)) = (
+        conformance::conformance_file(PUBLISHED),
+        scenes::all().unwrap(),
+    ) else {
         return;
     };
     let frames: Vec<_> = scenes.iter().flat_map(|scene| &scene.frames).collect();
@@ -31,14 +36,19 @@ fn published_precision_and_recall() {
     for line in lines {
         let (threshold, figures) = line.split_once(',').unwrap();
         let threshold = Attenuation::from_db(threshold.parse().unwrap());
-        let figures: Vec<f64> = figures.split(',').map(|cell| cell.parse().unwrap()).collect();
+        let figures: Vec<f64> = figures
+            .split(',')
+            .map(|cell| cell.parse().unwrap())
+            .collect();
         assert_eq!(figures.len(), 2 * WITHIN_M.len(), "{line}");
         for (pair, within_m) in figures.chunks(2).zip(WITHIN_M) {
             let got = threshold::precision_recall(frames.iter().copied(), threshold, within_m);
             for (got, expected) in [got.precision, got.recall].into_iter().zip(pair) {
                 cells += 1;
                 if (got - expected).abs() > TOLERANCE {
-                    wrong.push(format!("{threshold}, {within_m} m: {expected}, got {got:.4}"));
+                    wrong.push(format!(
+                        "{threshold}, {within_m} m: {expected}, got {got:.4}"
+                    ));
                 }
             }
         }
