@@ -21,9 +21,9 @@ pub enum CalibrationConfidence {
 
 /// A model's correction and power, of Google's list of 551 models of December 2020.
 ///
-/// Phones differ: the same frame is measured up to 29 dB weaker and 23 dB stronger than by the phone
-/// that the list is relative to. Read each value together with its confidence; one that is not
-/// [`CalibrationConfidence::High`] is an average, and its models lie several dB apart.
+/// Phones differ: the corrections reach from -29 to 23 dB. Read each value together with its
+/// confidence; one that is not [`CalibrationConfidence::High`] is an average, and what it is the
+/// average of lies several dB apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Calibration {
@@ -39,9 +39,9 @@ impl Calibration {
     /// What is known of a phone by its `maker`, `device` and `model`, as Android names them
     /// (`Build.MANUFACTURER`, `DEVICE`, `MODEL`; capitals do not matter).
     ///
-    /// Falls back, each step with less confidence: the listed phone; the mean over the maker's phones
-    /// of the same device or model; the mean over the maker's; the mean over all. The steps are
-    /// microG's (GmsCore, `DeviceInfo.kt`).
+    /// Falls back, each step with less confidence: the listed phone; the mean over those of the same
+    /// device or model, whoever is named as their maker; the mean over the maker's; the mean over all.
+    /// The steps are microG's (GmsCore, `DeviceInfo.kt`).
     pub fn of(maker: &str, device: &str, model: &str) -> Self {
         let mut levels = [Mean::default(); 4];
         for listed in listed() {
@@ -50,7 +50,7 @@ impl Calibration {
             let same_model = listed.model.eq_ignore_ascii_case(model);
             let counts = [
                 same_maker && same_device && same_model,
-                same_maker && (same_device || same_model),
+                same_device || same_model,
                 same_maker,
                 true,
             ];
@@ -78,8 +78,7 @@ impl Calibration {
         confidence: CalibrationConfidence::Lowest,
     };
 
-    /// `rssi` as the phone that the list is relative to would have measured it; held within what an
-    /// [`Rssi`] can be.
+    /// `rssi` as the list's reference phone would have measured it; held within what an [`Rssi`] can be.
     pub fn corrected(&self, rssi: Rssi) -> Rssi {
         let dbm = i32::from(rssi.dbm()) + i32::from(self.rssi_correction_db);
         Rssi::from_dbm(dbm.clamp(-127, 20)).unwrap_or(rssi)
@@ -144,8 +143,8 @@ impl Mean {
 
     /// To the nearest; halves go up.
     fn rounded(&self, sum: i32) -> Option<i8> {
-        let twice = (2 * sum + self.phones).checked_div_euclid(2 * self.phones)?;
-        i8::try_from(twice).ok()
+        let rounded = (2 * sum + self.phones).checked_div_euclid(2 * self.phones)?;
+        i8::try_from(rounded).ok()
     }
 }
 
@@ -169,7 +168,10 @@ mod tests {
         assert_eq!(lines, 552, "its head and the phones");
         let corrections = phones.iter().map(|phone| phone.rssi_correction_db);
         let powers = phones.iter().map(|phone| phone.tx_power_dbm);
-        assert_eq!((corrections.clone().min(), corrections.max()), (Some(-29), Some(23)));
+        assert_eq!(
+            (corrections.clone().min(), corrections.max()),
+            (Some(-29), Some(23))
+        );
         assert_eq!((powers.clone().min(), powers.max()), (Some(-47), Some(2)));
     }
 
@@ -213,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn another_makers_device_of_the_same_name_is_none_of_ours() {
-        let found = Calibration::of("nobody", "beyond1", "SM-G973F");
-        assert_eq!(found.confidence, CalibrationConfidence::Lowest);
+    fn system_that_names_another_maker() {
+        let found = Calibration::of("lineage", "beyond1", "SM-G973F");
+        assert_eq!(values(found), (2, -29, CalibrationConfidence::Medium));
     }
 
     #[test]
