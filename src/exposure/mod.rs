@@ -6,9 +6,11 @@ use std::time::Duration;
 mod assembly;
 mod calibration;
 mod matching;
+mod proximity;
 
 pub use calibration::{Calibration, CalibrationConfidence};
 pub use matching::{MatchConfig, Matcher};
+pub use proximity::{LogDistance, Proximity, ProximityModel, weighted_median};
 
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};
