@@ -1,6 +1,6 @@
 //! Each scene, told from what the others taught.
 
-use truyvet::exposure::{Proximity, ProximityModel, weighted_median};
+use truyvet::exposure::{Proximity, weighted_median};
 use truyvet::sighting::Attenuation;
 
 use crate::score::{Forecast, Scores, scores};
@@ -17,8 +17,10 @@ pub const SWISSCOVID_DB: [u8; 2] = [55, 63];
 /// What is compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Method {
-    /// [`ProximityModel`].
+    /// `ProximityModel`.
     Model,
+    /// The same, fitted without an effect of time.
+    LossAlone,
     /// `LogDistance`, the baseline.
     Law,
     /// Below one of [`SWISSCOVID_DB`].
@@ -29,8 +31,9 @@ pub enum Method {
 
 impl Method {
     /// In the order of the table.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Model,
+        Self::LossAlone,
         Self::Law,
         Self::Threshold(SWISSCOVID_DB[0]),
         Self::Threshold(SWISSCOVID_DB[1]),
@@ -41,6 +44,7 @@ impl Method {
     pub fn name(self) -> String {
         match self {
             Self::Model => "truyvet".into(),
+            Self::LossAlone => "without time".into(),
             Self::Law => "log-distance".into(),
             Self::Threshold(db) => format!("below {db} dB"),
             Self::Share => "share elsewhere".into(),
@@ -65,38 +69,39 @@ pub struct Told {
     distance_m: f64,
     attenuation: Attenuation,
     model: Proximity,
+    loss_alone: Proximity,
     law: Proximity,
 }
 
-/// Each of `scenes`, held out in turn.
+/// Each of `scenes`, told from all the others.
 ///
 /// # Errors
 ///
 /// A fit that fails.
 pub fn hold_out(scenes: &[(&'static str, Vec<Window>)]) -> Result<Vec<HeldOut>> {
     let one = |(scene, windows): &(&'static str, Vec<Window>)| {
-        let others: Vec<Window> = scenes
-            .iter()
-            .filter(|(other, _)| other != scene)
-            .flat_map(|(_, windows)| windows.iter().cloned())
-            .collect();
-        let model: ProximityModel = fit::proximity_model(&others)?;
-        let law = fit::log_distance(&others)?;
-        let told = windows.iter().map(|window| {
-            Some(Told {
-                distance_m: window.distance_m,
-                attenuation: weighted_median(&window.scans)?,
-                model: model.estimate(&window.scans)?,
-                law: law.estimate(&window.scans)?,
-            })
-        });
-        Ok(HeldOut {
-            scene,
-            windows: told.collect::<Option<_>>().ok_or("an empty window")?,
-            shares: WITHIN_M.map(|within_m| share_within(&others, within_m)),
-        })
+        HeldOut::new(scene, windows, &all_but(scenes, scene))
     };
     scenes.iter().map(one).collect()
+}
+
+/// All scenes but one, told from that one alone, for each in turn; named after the one. A scene from
+/// which nothing can be fitted has its error.
+pub fn teach_by_one(
+    scenes: &[(&'static str, Vec<Window>)],
+) -> Vec<(&'static str, Result<HeldOut>)> {
+    let one = |(scene, windows): &(&'static str, Vec<Window>)| {
+        let told = HeldOut::new(scene, &all_but(scenes, scene), windows);
+        (*scene, told)
+    };
+    scenes.iter().map(one).collect()
+}
+
+fn all_but(scenes: &[(&'static str, Vec<Window>)], scene: &str) -> Vec<Window> {
+    let others = scenes.iter().filter(|(other, _)| *other != scene);
+    others
+        .flat_map(|(_, windows)| windows.iter().cloned())
+        .collect()
 }
 
 fn share_within(windows: &[Window], within_m: f64) -> f64 {
@@ -107,6 +112,26 @@ fn share_within(windows: &[Window], within_m: f64) -> f64 {
 }
 
 impl HeldOut {
+    fn new(scene: &'static str, windows: &[Window], training: &[Window]) -> Result<Self> {
+        let model = fit::proximity_model(training)?;
+        let loss_alone = fit::loss_alone(training)?;
+        let law = fit::log_distance(training)?;
+        let told = windows.iter().map(|window| {
+            Some(Told {
+                distance_m: window.distance_m,
+                attenuation: weighted_median(&window.scans)?,
+                model: model.estimate(&window.scans)?,
+                loss_alone: loss_alone.estimate(&window.scans)?,
+                law: law.estimate(&window.scans)?,
+            })
+        });
+        Ok(Self {
+            scene,
+            windows: told.collect::<Option<_>>().ok_or("an empty window")?,
+            shares: WITHIN_M.map(|within_m| share_within(training, within_m)),
+        })
+    }
+
     /// What `method` says of each window being within `within_m`, one of [`WITHIN_M`].
     pub fn forecasts(&self, method: Method, within_m: f64) -> Vec<Forecast> {
         let share = WITHIN_M
@@ -116,6 +141,7 @@ impl HeldOut {
         let share = share.map_or(f64::NAN, |(_, share)| share);
         let probability = |told: &Told| match method {
             Method::Model => told.model.within(within_m),
+            Method::LossAlone => told.loss_alone.within(within_m),
             Method::Law => told.law.within(within_m),
             Method::Threshold(db) => f64::from(u8::from(told.attenuation.db() < db)),
             Method::Share => share,
@@ -129,21 +155,16 @@ impl HeldOut {
             .collect()
     }
 
-    /// Of the windows, the share whose distance was in the 80 % interval of `method`; NaN for a method
-    /// that has none.
-    pub fn inside_interval(&self, method: Method) -> f64 {
-        let inside = self.windows.iter().filter(|told| {
-            let (from, to) = match method {
-                Method::Model => told.model.interval_80_m(),
-                Method::Law => told.law.interval_80_m(),
-                Method::Threshold(_) | Method::Share => return false,
-            };
-            (from..=to).contains(&told.distance_m)
-        });
-        match method {
-            Method::Model | Method::Law => inside.count() as f64 / self.windows.len() as f64,
-            Method::Threshold(_) | Method::Share => f64::NAN,
-        }
+    /// Of the windows, the shares whose distance was in the 80 % interval of the model and of the law.
+    pub fn inside_intervals(&self) -> [f64; 2] {
+        let share = |of: fn(&Told) -> Proximity| {
+            let inside = self.windows.iter().filter(|told| {
+                let (from, to) = of(told).interval_80_m();
+                (from..=to).contains(&told.distance_m)
+            });
+            inside.count() as f64 / self.windows.len() as f64
+        };
+        [share(|told| told.model), share(|told| told.law)]
     }
 }
 

@@ -11,63 +11,93 @@ const STEPS_MAX: usize = 100;
 /// What a step may still gain when a fit ends.
 const GAIN_MIN: f64 = 1e-10;
 
+/// The smallest part of a step that is tried.
+const PART_MIN: f64 = 1e-9;
+
 /// The model under which the windows' distances are the most likely.
 ///
 /// A logistic distribution of the logarithm, in the form in which the likelihood has one summit only
 /// (Olsen 1978 for the normal distribution; Burridge 1981 for the logistic): the scale's inverse, and
 /// the other constants divided by the scale. Newton's method, with its steps halved while they lose.
+/// Where more time would be farther, the summit within the model's bounds is at no effect of time.
 ///
 /// # Errors
 ///
-/// No windows, or constants with the wrong sign: these windows do not say what the model takes for given.
+/// Too few windows, or losses that fall with distance: these windows do not say what the model takes for
+/// given.
 pub fn proximity_model(windows: &[Window]) -> Result<ProximityModel> {
-    // As the model itself takes them: its constants are what a model of ones makes of a window.
-    let rows: Vec<Row> = windows
+    let model = model(&summit(&rows(windows)?)?);
+    if model.per_doubling > 0.0 {
+        return loss_alone(windows);
+    }
+    with_sound_loss(model)
+}
+
+/// As [`proximity_model`], without an effect of time.
+///
+/// # Errors
+///
+/// The same.
+pub fn loss_alone(windows: &[Window]) -> Result<ProximityModel> {
+    let rows = rows(windows)?;
+    let timeless: Vec<Row> = rows
         .iter()
-        .map(row)
-        .collect::<Option<_>>()
-        .ok_or("an empty window")?;
+        .map(|[y, middle, loss, _]| [*y, *middle, *loss, 0.0])
+        .collect();
+    with_sound_loss(model(&summit(&timeless)?))
+}
+
+fn with_sound_loss(model: ProximityModel) -> Result<ProximityModel> {
+    if model.per_10_db < 0.0 {
+        return Err(format!("expected losses that grow with distance, got {model:?}").into());
+    }
+    Ok(model)
+}
+
+fn model(at: &[f64; 4]) -> ProximityModel {
+    let [inverse, middle, per_10_db, per_doubling] = at;
+    ProximityModel {
+        middle: middle / inverse,
+        per_10_db: per_10_db / inverse,
+        per_doubling: per_doubling / inverse,
+        spread: 1.0 / inverse,
+    }
+}
+
+/// Where the likelihood is largest.
+fn summit(rows: &[Row]) -> Result<[f64; 4]> {
     let mut at = [1.0, 0.0, 0.0, 0.0];
-    let mut best = likelihood(&rows, &at);
+    let mut best = likelihood(rows, &at);
     for _ in 0..STEPS_MAX {
-        let step = newton_step(&rows, &at)?;
+        let step = newton_step(rows, &at)?;
         let mut part = 1.0;
         let gained = loop {
             let next: [f64; 4] =
                 std::array::from_fn(|n| element(&at, n) + part * element(&step, n));
-            let reached = likelihood(&rows, &next);
+            let reached = likelihood(rows, &next);
             if reached > best {
                 let gained = reached - best;
                 (at, best) = (next, reached);
                 break gained;
             }
             part /= 2.0;
-            if part < 1e-9 {
+            if part < PART_MIN {
                 break 0.0;
             }
         };
         if gained < GAIN_MIN {
-            return model(&at);
+            return Ok(at);
         }
     }
     Err("expected a fit that ends, got one that goes on".into())
 }
 
-fn model(at: &[f64; 4]) -> Result<ProximityModel> {
-    let [inverse, middle, per_10_db, per_doubling] = at;
-    let model = ProximityModel {
-        middle: middle / inverse,
-        per_10_db: per_10_db / inverse,
-        per_doubling: per_doubling / inverse,
-        spread: 1.0 / inverse,
-    };
-    if model.per_10_db < 0.0 || model.per_doubling > 0.0 {
-        return Err(format!(
-            "expected more loss to be farther and more time nearer, got {model:?}"
-        )
-        .into());
+fn rows(windows: &[Window]) -> Result<Vec<Row>> {
+    if windows.is_empty() {
+        return Err("expected windows, got none".into());
     }
-    Ok(model)
+    let rows = windows.iter().map(row).collect::<Option<_>>();
+    rows.ok_or_else(|| "expected a scan in each window, got none".into())
 }
 
 /// What the likelihood of one window is made of: the logarithm of its distance, then what the middle, the
@@ -126,14 +156,20 @@ fn newton_step(rows: &[Row], at: &[f64; 4]) -> Result<[f64; 4]> {
             }
         }
     }
-    let count = rows.len() as f64;
-    let inverse = element(at, 0);
-    if let (Some(slope), Some(curve)) = (
-        slope.first_mut(),
-        curve.first_mut().and_then(|l| l.first_mut()),
-    ) {
-        *slope += count / inverse;
-        *curve += count / (inverse * inverse);
+    let (count, inverse) = (rows.len() as f64, element(at, 0));
+    for (n, (slope, line)) in slope.iter_mut().zip(&mut curve).enumerate() {
+        if n == 0 {
+            *slope += count / inverse;
+        }
+        if let Some(curve) = line.get_mut(n) {
+            if n == 0 {
+                *curve += count / (inverse * inverse);
+            }
+            // What no row tells of stays as it is.
+            if *curve == 0.0 {
+                *curve = 1.0;
+            }
+        }
     }
     solve::linear(curve, slope).ok_or_else(|| "expected windows that differ, got too few".into())
 }
@@ -230,6 +266,21 @@ mod tests {
         };
         assert!(proximity_model(&windows_of(model)).is_err());
         assert!(log_distance(&windows_of(model)).is_err());
+    }
+
+    #[test]
+    fn longer_stays_that_are_farther_have_no_effect() {
+        let model = ProximityModel {
+            middle: 0.7,
+            per_10_db: 0.45,
+            per_doubling: 0.1,
+            spread: 0.35,
+        };
+        let windows = windows_of(model);
+        let found = proximity_model(&windows).unwrap();
+        assert_eq!(found.per_doubling, 0.0);
+        assert!((found.per_10_db - 0.45).abs() < 0.02, "{found:?}");
+        assert_eq!(found, loss_alone(&windows).unwrap());
     }
 
     #[test]

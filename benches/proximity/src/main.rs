@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use truyvet_proximity::evaluation::{
-    HeldOut, Method, WITHIN_M, hold_out, mean_auc, pooled, pooled_scores,
+    HeldOut, Method, WITHIN_M, hold_out, mean_auc, pooled, pooled_scores, teach_by_one,
 };
 use truyvet_proximity::score::{Scores, reliability, scores};
 use truyvet_proximity::windows::Window;
@@ -39,6 +39,7 @@ fn main() -> Result<()> {
     let held_out = hold_out(&scenes)?;
     print_pooled(&held_out);
     print_scenes(&held_out);
+    print_transfer(&scenes);
     if let Some(file) = arguments.svg {
         let curves = WITHIN_M.map(|within_m| {
             let forecasts = pooled(&held_out, Method::Model, within_m);
@@ -122,8 +123,39 @@ fn print_scenes(held_out: &[HeldOut]) {
     println!("\n| held out | in the 80 % interval | in the law's |");
     println!("|---|---|---|");
     for scene in held_out {
-        let cells = [Method::Model, Method::Law].map(|method| cell(scene.inside_interval(method)));
+        let cells = scene.inside_intervals().map(cell);
         println!("| {} | {} |", scene.scene, cells.join(" | "));
+    }
+}
+
+/// How much of it holds when a single scene teaches.
+fn print_transfer(scenes: &[(&'static str, Vec<Window>)]) {
+    println!(
+        "\n| taught by | within | AUC elsewhere | Brier | precision | recall | Brier, law | Brier, share |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (scene, told) in teach_by_one(scenes) {
+        let told = match told {
+            Ok(told) => told,
+            Err(error) => {
+                println!("| {scene} | {error} | | | | | | |");
+                continue;
+            }
+        };
+        for within_m in WITHIN_M {
+            let by = |method| scores(&told.forecasts(method, within_m));
+            let (model, law, share) = (by(Method::Model), by(Method::Law), by(Method::Share));
+            let cells = [
+                model.auc,
+                model.brier,
+                model.precision,
+                model.recall,
+                law.brier,
+                share.brier,
+            ]
+            .map(cell);
+            println!("| {scene} | {within_m} m | {} |", cells.join(" | "));
+        }
     }
 }
 
