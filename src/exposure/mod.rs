@@ -10,18 +10,22 @@ use std::time::Duration;
 use serde::Serialize;
 
 mod assembly;
+mod calibration;
 mod clocks;
 mod derivation;
 mod filter;
 mod index;
 mod matching;
+mod proximity;
 pub mod risk;
 mod rules;
 mod search;
 mod simd;
 mod window;
 
+pub use calibration::Calibration;
 pub use matching::{Backend, MatchConfig, Matcher};
+pub use proximity::{LogDistance, Proximity, ProximityModel, weighted_median};
 pub use rules::{Findings, NotCounted, Reason, SetAside};
 pub use search::{Cancelled, Progress, Search};
 pub use window::{
