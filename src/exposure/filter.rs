@@ -7,13 +7,12 @@ use crate::protocol::EphemeralId;
 use crate::sighting::Sighting;
 use crate::time::UtcDay;
 
-/// Bits of a filter for each identifier in it. Chosen by measurement: two bits in one word of so sparse
-/// a filter let one of some hundred strangers pass, and a day's 100,000 identifiers still take half of a
-/// 2 MiB cache.
+/// Bits of a filter for each identifier in it, at least. Chosen: with two bits in one word of so sparse a filter
+/// one or two of a thousand strangers pass, and a day's 100,000 identifiers still take half of a 2 MiB cache.
 const BITS_PER_ID: usize = 64;
 
 /// Words of a filter, as powers of two. Chosen: a cache line at least, and at most 1 MiB, half of this
-/// generation's second-level caches; past 100,000 identifiers a day more strangers pass instead.
+/// generation's second-level caches; past 131,072 identifiers a day more strangers pass instead.
 const WORDS_LOG2: std::ops::RangeInclusive<u32> = 4..=18;
 
 /// What is looked for in a filter: bytes 8 to 11 of an identifier, which those of both protocols have.

@@ -8,7 +8,7 @@
 //! each takes a hundred times as long. Nobody needs it, as sixteen hashes side by side are faster.
 #![allow(
     unsafe_code,
-    reason = "loads, stores and gathers of vectors, and calls of what the processor was asked for, cannot be had without"
+    reason = "loads, stores and gathers of vectors cannot be had without, nor calls of what a processor may lack"
 )]
 
 #[cfg(target_arch = "x86_64")]

@@ -5,8 +5,8 @@ use std::arch::x86_64::*;
 /// Sixteen words, or four blocks of sixteen bytes.
 pub(super) type Vector = __m512i;
 
-/// Of sixteen blocks the number `4 * vector + quarter`, and of its vector the number of its word: what lies where
-/// after [`transpose`] is what lay at the same place with vector and word exchanged.
+/// In each quarter by itself, four vectors of four words as a square turned about its diagonal: word `w` of vector
+/// `v` goes to word `v` of vector `w`. Twice is nothing.
 #[target_feature(enable = "avx512f")]
 #[inline]
 pub(super) fn transpose([a, b, c, d]: [Vector; 4]) -> [Vector; 4] {
