@@ -80,6 +80,11 @@ impl Rest<'_> {
     /// Seven bits a byte, the lowest first, at most 64 of them.
     #[inline]
     fn varint(&mut self) -> Option<u64> {
+        // Most have one byte.
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
