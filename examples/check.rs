@@ -9,8 +9,8 @@ use clap::Parser;
 use data_encoding::HEXLOWER_PERMISSIVE as HEX;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
-use truyvet::protocol::{EphemeralId, PublishedKey};
+use truyvet::exposure::{Exposure, MatchConfig, Matcher, NotCounted, PowerBasis};
+use truyvet::protocol::EphemeralId;
 use truyvet::publication::gaen_export::check_batches;
 use truyvet::publication::signature::VerificationKey;
 
@@ -198,6 +198,8 @@ fn find(id: EphemeralId, files: &[&Published]) -> Vec<String> {
 /// What came of the log.
 struct Matched {
     exposures: Vec<Exposure>,
+    /// How many sightings of the keys were found and are no exposure, by reason.
+    not_counted: NotCounted,
     /// What of the log could not be read.
     damage: Vec<String>,
     torn_bytes: u64,
@@ -210,28 +212,36 @@ fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
             "warning: {damage}; what it held could not be matched"
         ));
     }
-    let keys: Vec<&PublishedKey> = files
-        .iter()
-        .filter(|file| file.is_believed())
-        .flat_map(|file| &file.keys)
-        .collect();
+    let believed = || files.iter().filter(|file| file.is_believed());
+    let key_count: usize = believed().map(|file| file.keys.len()).sum();
     let style = ProgressStyle::with_template("matching {bar:40} {pos}/{len} keys")?;
-    let progress = Progress::new(ProgressBar::new(keys.len() as u64).with_style(style));
-    let exposures = matcher.exposures(progress.bar().wrap_iter(keys.iter().copied()));
+    let progress = Progress::new(ProgressBar::new(key_count as u64).with_style(style));
+    let mut search = matcher.search();
+    for file in believed() {
+        // When a list was got nobody knows.
+        search.published_at(file.header.as_ref().map(|header| header.end));
+        search.add(progress.bar().wrap_iter(file.keys.iter()))?;
+    }
+    let findings = search.findings()?;
     drop(progress);
+    let (not_counted, exposures) = (findings.not_counted(), findings.exposures);
     if !args.json {
         say!(
             "\n{} against {}: {}",
-            count(keys.len(), "key"),
+            count(key_count, "key"),
             count(matcher.sighting_count(), "sighting"),
             count(exposures.len(), "exposure")
         );
+        if not_counted.total() > 0 {
+            say!("{not_counted}");
+        }
         for exposure in &exposures {
             say!("\n{exposure}\n    |{}|", picture(exposure));
         }
     }
     Ok(Matched {
         exposures,
+        not_counted,
         damage: matcher.damage().iter().map(ToString::to_string).collect(),
         torn_bytes: matcher.torn_bytes(),
     })
@@ -252,6 +262,13 @@ fn report(
         "files": files,
         "identifier_found": found,
         "exposures": exposures,
+        "not_counted": matched.map(|matched| {
+            json!({
+                "replayed": matched.not_counted.replayed,
+                "after_publication": matched.not_counted.after_publication,
+                "clock_jump": matched.not_counted.clock_jump,
+            })
+        }),
         "log_damage": matched.map(|matched| &matched.damage),
         "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
     })

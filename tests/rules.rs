@@ -99,11 +99,29 @@ fn every_limit_of_tolerance_from_both_sides() {
     let slot_ms = 15 * MINUTE_MS;
     // GAEN: twelve intervals before, and twelve after the identifier's own, to their last millisecond.
     let rows = [
-        ("GAEN", &default, &gaen, -2 * HOUR_MS, 13 * 10 * MINUTE_MS - 1),
+        (
+            "GAEN",
+            &default,
+            &gaen,
+            -2 * HOUR_MS,
+            13 * 10 * MINUTE_MS - 1,
+        ),
         ("GAEN, exact", &exact, &gaen, 0, 10 * MINUTE_MS - 1),
-        ("Bluezone", &default, &bluezone, -2 * MINUTE_MS, slot_ms + 2 * MINUTE_MS),
+        (
+            "Bluezone",
+            &default,
+            &bluezone,
+            -2 * MINUTE_MS,
+            slot_ms + 2 * MINUTE_MS,
+        ),
         ("Bluezone, exact", &exact, &bluezone, 0, slot_ms),
-        ("Bluezone, wide", &wide, &bluezone, -10 * MINUTE_MS, slot_ms + 10 * MINUTE_MS),
+        (
+            "Bluezone, wide",
+            &wide,
+            &bluezone,
+            -10 * MINUTE_MS,
+            slot_ms + 10 * MINUTE_MS,
+        ),
     ];
     for (name, config, key, from_ms, to_ms) in rows {
         for number in [0, 40, 95] {
@@ -157,9 +175,27 @@ fn every_limit_of_the_replay_cut_from_both_sides() {
     let rows = [
         ("GAEN", &default, &gaen, 0, 20 * MINUTE_MS),
         ("GAEN, early", &default, &gaen, -2 * HOUR_MS, 20 * MINUTE_MS),
-        ("Bluezone", &default, &bluezone, -2 * MINUTE_MS, 17 * MINUTE_MS),
-        ("Bluezone, wide", &wide, &bluezone, -20 * MINUTE_MS, 35 * MINUTE_MS),
-        ("Bluezone, short slots", &default, &short, -2 * MINUTE_MS, 12 * MINUTE_MS),
+        (
+            "Bluezone",
+            &default,
+            &bluezone,
+            -2 * MINUTE_MS,
+            17 * MINUTE_MS,
+        ),
+        (
+            "Bluezone, wide",
+            &wide,
+            &bluezone,
+            -20 * MINUTE_MS,
+            35 * MINUTE_MS,
+        ),
+        (
+            "Bluezone, short slots",
+            &default,
+            &short,
+            -2 * MINUTE_MS,
+            12 * MINUTE_MS,
+        ),
     ];
     for (name, config, key, first_ms, limit_ms) in rows {
         let candidate = candidate(key, 40);
@@ -227,7 +263,9 @@ fn identifiers_broadcast_after_their_key_was_published_are_no_contact() {
 #[test]
 fn each_file_of_a_search_has_its_own_time_of_publication() {
     let keys = [gaen_key(), bluezone_key()];
-    let sightings = keys.each_ref().map(|key| heard(key, candidate(key, 40), 0, 0));
+    let sightings = keys
+        .each_ref()
+        .map(|key| heard(key, candidate(key, 40), 0, 0));
     let times = sightings.each_ref().map(|sighting| sighting.first);
     let matcher = Matcher::new(MatchConfig::default(), sightings);
     let mut search = matcher.search();

@@ -194,10 +194,7 @@ impl Stored<'_> {
 
 /// Marks the lines that go back behind what another run had stored of the same day before; gives the sightings that
 /// do so where the machine's start is not told.
-fn going_back<'s>(
-    stored: &[Stored<'s>],
-    runs: &mut HashMap<[u8; 16], Run>,
-) -> Vec<&'s Sighting> {
+fn going_back<'s>(stored: &[Stored<'s>], runs: &mut HashMap<[u8; 16], Run>) -> Vec<&'s Sighting> {
     let lines: HashMap<usize, usize> = runs
         .values()
         .flat_map(|run| run.notes.iter().map(|note| (note.place, note.line)))

@@ -359,7 +359,8 @@ impl Iterator for Sightings<'_> {
                 Ok(ChunkRead::Sightings(chunk)) => {
                     // Another segment's says nothing of this one.
                     let segment = self.chunks.segment_name();
-                    self.clock.take_if(|(name, _)| segment != Some(name.as_str()));
+                    self.clock
+                        .take_if(|(name, _)| segment != Some(name.as_str()));
                     self.chunk = chunk.into_iter();
                 }
                 Ok(ChunkRead::Clock(record)) => {

@@ -305,7 +305,11 @@ fn every_limit_of_holding_from_both_sides() {
         device.hear_others_for(end_ms - device.wall_ms);
         device.hear([1; 16].into());
         let expected = if counts { (5, 0) } else { (0, 5) };
-        assert_eq!(device.outcome(&key), expected, "{wrong_ms} ms, {right_ms} ms");
+        assert_eq!(
+            device.outcome(&key),
+            expected,
+            "{wrong_ms} ms, {right_ms} ms"
+        );
     }
 }
 

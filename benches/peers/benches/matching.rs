@@ -95,8 +95,8 @@ fn tcn(group: &mut BenchmarkGroup<'_, WallTime>) {
     let reports: Vec<Report> = (0..KEYS_OF_SLOW).map(&mut report).collect();
     for (name, count) in STORED {
         let planted = reports.iter().take(PLANTED).zip(0..);
-        let planted = planted
-            .map(|(report, index)| report.temporary_contact_numbers().nth(index).unwrap().0);
+        let planted =
+            planted.map(|(report, index)| report.temporary_contact_numbers().nth(index).unwrap().0);
         let stored = stored(count, planted);
         measure(group, &format!("tcn/{name}"), &reports, |report| {
             report
