@@ -29,6 +29,9 @@ pub struct MatchConfig {
     /// Power assumed of Bluezone senders, dBm; they do not tell. By default -15, what Android's
     /// "low" transmit power, which Bluezone asks for, nominally is.
     pub bluezone_tx_power_dbm: i8,
+    /// What this receiver's strengths lack to those of the reference receiver, dB:
+    /// attenuation = power - (strength + correction), as GAEN has it. By default 0.
+    pub rssi_correction_db: i8,
     /// Two sightings no further apart than this count as one stay, with the time between them; a
     /// longer gap counts nothing. By default five minutes, the most that GAEN counts for one scan.
     pub gap_max: Duration,
@@ -62,6 +65,7 @@ impl Default for MatchConfig {
             bluezone_tolerance: bluezone::DEFAULT_TOLERANCE,
             gaen_tolerance: gaen::TOLERANCE,
             bluezone_tx_power_dbm: -15,
+            rssi_correction_db: 0,
             gap_max: Duration::from_secs(300),
             backend: Backend::Auto,
             threads: thread::available_parallelism()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::bluezone::PublishedEntry;
 use super::gaen::DiagnosisKey;
 use super::{EphemeralId, ProtocolKind};
@@ -110,7 +112,8 @@ impl Candidate {
 }
 
 /// How an infection was established (GAEN export format, field 5).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReportType {
     /// Not said.
