@@ -469,7 +469,12 @@ fn matches() -> Seeds {
         minutes,
     };
     let seeds = [
-        ("met", 0, 0, vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)]),
+        (
+            "met",
+            0,
+            0,
+            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)],
+        ),
         (
             "met in Bluezone",
             0,
@@ -498,7 +503,12 @@ fn matches() -> Seeds {
             "over midnight",
             2,
             0,
-            vec![gaen(1, 100, 144), of(0, 43, 19), of(0, 44, -1), of(0, 143, 0)],
+            vec![
+                gaen(1, 100, 144),
+                of(0, 43, 19),
+                of(0, 44, -1),
+                of(0, 143, 0),
+            ],
         ),
         (
             "of both, twice, and of others",
