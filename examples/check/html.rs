@@ -61,6 +61,13 @@ fn write_page(
             Escaped(damage)
         )?;
     }
+    if matched.not_counted.total() > 0 {
+        writeln!(
+            out,
+            "<p class=\"warn\">{}</p>",
+            Escaped(&matched.not_counted.to_string())
+        )?;
+    }
     calendar(out, days, &matched.exposures)?;
     if let Some(assessment) = &matched.assessment {
         assessed(out, assessment)?;

@@ -25,6 +25,13 @@ pub(crate) fn report(
         "identifier_found": found,
         "exposures": exposures,
         "assessment": matched.and_then(|matched| matched.assessment.as_ref()),
+        "not_counted": matched.map(|matched| {
+            json!({
+                "replayed": matched.not_counted.replayed,
+                "after_publication": matched.not_counted.after_publication,
+                "clock_jump": matched.not_counted.clock_jump,
+            })
+        }),
         "log_damage": matched.map(|matched| &matched.damage),
         "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
     })

@@ -15,9 +15,11 @@ use clap::builder::PossibleValuesParser;
 use data_encoding::HEXLOWER_PERMISSIVE as HEX;
 use indicatif::{ProgressBar, ProgressStyle};
 use truyvet::exposure::risk::{self, Assessment, RiskModel};
-use truyvet::exposure::{Exposure, MatchConfig, Matcher, WindowConfig, exposure_windows};
+use truyvet::exposure::{
+    Exposure, Findings, MatchConfig, Matcher, NotCounted, WindowConfig, exposure_windows,
+};
 use truyvet::log::{DayStatistics, LogReader};
-use truyvet::protocol::{EphemeralId, PublishedKey};
+use truyvet::protocol::EphemeralId;
 use truyvet::publication::gaen_export::check_batches;
 use truyvet::publication::signature::VerificationKey;
 use truyvet::time::UtcDay;
@@ -278,6 +280,8 @@ struct Matched {
     exposures: Vec<Exposure>,
     /// What they come to by the model, if one was chosen.
     assessment: Option<Assessment>,
+    /// How many sightings of the keys were found and are no exposure, by reason.
+    not_counted: NotCounted,
     /// What of the log could not be read.
     damage: Vec<String>,
     torn_bytes: u64,
@@ -295,22 +299,18 @@ fn match_files(
             "warning: {damage}; what it held could not be matched"
         ));
     }
-    let keys: Vec<&PublishedKey> = files
-        .iter()
-        .filter(|file| file.is_believed())
-        .flat_map(|file| &file.keys)
-        .collect();
-    let style = ProgressStyle::with_template("matching {bar:40} {pos}/{len} keys")?;
-    let progress = Progress::new(ProgressBar::new(keys.len() as u64).with_style(style));
-    let exposures = matcher.exposures(progress.bar().wrap_iter(keys.iter().copied()));
-    drop(progress);
+    let (key_count, findings) = search(&matcher, files)?;
+    let (not_counted, exposures) = (findings.not_counted(), findings.exposures);
     if !args.json {
         say!(
             "\n{} against {}: {}",
-            count(keys.len(), "key"),
+            count(key_count, "key"),
             count(matcher.sighting_count(), "sighting"),
             count(exposures.len(), "exposure")
         );
+        if not_counted.total() > 0 {
+            say!("{not_counted}");
+        }
         for exposure in &exposures {
             say!("\n{exposure}\n    |{}|", picture(exposure));
         }
@@ -329,16 +329,32 @@ fn match_files(
     let matched = Matched {
         exposures,
         assessment,
+        not_counted,
         damage: matcher.damage().iter().map(ToString::to_string).collect(),
         torn_bytes: matcher.torn_bytes(),
     };
     if let Some(path) = &args.html {
-        write_page(path, &reader, keys.len(), &matched)?;
+        write_page(path, &reader, key_count, &matched)?;
         if !args.json {
             say!("\n{}: the same as a page for a browser", path.display());
         }
     }
     Ok(matched)
+}
+
+/// How many keys are believed, and what the log has of them.
+fn search(matcher: &Matcher, files: &[&Published]) -> Result<(usize, Findings), Error> {
+    let believed = || files.iter().filter(|file| file.is_believed());
+    let key_count: usize = believed().map(|file| file.keys.len()).sum();
+    let style = ProgressStyle::with_template("matching {bar:40} {pos}/{len} keys")?;
+    let progress = Progress::new(ProgressBar::new(key_count as u64).with_style(style));
+    let mut search = matcher.search();
+    for file in believed() {
+        // When a list was got nobody knows.
+        search.published_at(file.header.as_ref().map(|header| header.end));
+        search.add(progress.bar().wrap_iter(file.keys.iter()))?;
+    }
+    Ok((key_count, search.findings()?))
 }
 
 fn write_page(

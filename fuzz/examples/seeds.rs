@@ -6,6 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use truyvet::entropy::SeededEntropy;
+use truyvet::exposure::WindowConfig;
+use truyvet::exposure::risk::{
+    BluezoneRuleConfig, CoronaWarnAppConfig, GaenV1Config, GaenV2Config, SwissCovidConfig,
+};
 use truyvet::log::fuzzing::{self, SEGMENT, payloads, public_key};
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::{self, DiagnosisKey};
@@ -33,6 +37,7 @@ fn main() -> Result<(), Failure> {
         ("gaen_export", gaen_exports()?),
         ("bluezone_json", bluezone_lists()?),
         ("matcher", matches()),
+        ("risk_config", risk_configs()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -464,7 +469,12 @@ fn matches() -> Seeds {
         minutes,
     };
     let seeds = [
-        ("met", 0, 0, vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)]),
+        (
+            "met",
+            0,
+            0,
+            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)],
+        ),
         (
             "met in Bluezone",
             0,
@@ -493,7 +503,12 @@ fn matches() -> Seeds {
             "over midnight",
             2,
             0,
-            vec![gaen(1, 100, 144), of(0, 43, 19), of(0, 44, -1), of(0, 143, 0)],
+            vec![
+                gaen(1, 100, 144),
+                of(0, 43, 19),
+                of(0, 44, -1),
+                of(0, 143, 0),
+            ],
         ),
         (
             "of both, twice, and of others",
@@ -523,4 +538,36 @@ fn matches() -> Seeds {
         (name.to_owned(), input.encode())
     });
     encoded.into()
+}
+
+/// The configurations that the models have of their own, and some that are none; see the target for the first byte.
+fn risk_configs() -> Result<Seeds, Failure> {
+    let own = [
+        ("gaen v1", serde_json::to_string(&GaenV1Config::default())?),
+        ("gaen v2", serde_json::to_string(&GaenV2Config::default())?),
+        (
+            "corona warn app",
+            serde_json::to_string(&CoronaWarnAppConfig::default())?,
+        ),
+        (
+            "swisscovid",
+            serde_json::to_string(&SwissCovidConfig::default())?,
+        ),
+        (
+            "bluezone",
+            serde_json::to_string(&BluezoneRuleConfig::default())?,
+        ),
+        ("windows", serde_json::to_string(&WindowConfig::default())?),
+    ];
+    let mut seeds = Seeds::new();
+    for (choice, (name, json)) in (0_u8..).zip(own) {
+        let mut add = |name: String, json: &str| {
+            drop(seeds.insert(name, [&[choice], json.as_bytes()].concat()));
+        };
+        add(name.to_owned(), &json);
+        add(format!("{name} left out"), "{}");
+        add(format!("{name} negative"), &json.replace(':', ":-"));
+        add(format!("{name} cut"), &json[..json.len() / 2]);
+    }
+    Ok(seeds)
 }
