@@ -1,19 +1,22 @@
-//! The primitives, and the only place that names ring, aes, hpke and argon2.
+//! The primitives, and the only place that names ring, aes, sha2, p256, hpke and argon2.
 //!
 //! Everything else asks for a primitive by what it is in a specification; which library computes it
 //! is decided here.
 
-use aes::Aes128;
+use aes::Aes128Enc;
 use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use ring::rand::SecureRandom;
 use ring::signature::KeyPair;
-use ring::{aead, agreement, digest, hkdf, rand, signature};
+use ring::{aead, digest, hkdf, rand, signature};
 
 use crate::secret::Secret;
 
 mod sealed;
+mod short;
 
 pub(crate) use sealed::{ENCAPSULATED_BYTES, open_sealed, public_key, seal_to, step};
+pub(crate) use short::{INNER_PAD, OUTER_PAD, SHA256_START, UnsaltedHkdf, sha256_short};
 
 /// Bytes that sealing adds: the Poly1305 tag.
 pub(crate) const TAG_BYTES: usize = 16;
@@ -33,15 +36,33 @@ pub(crate) fn system_random(out: &mut [u8]) -> Result<(), CryptoError> {
     Ok(rand::SystemRandom::new().fill(out)?)
 }
 
+/// SHA-256 over bytes that come in parts. A copy goes its own way from there on.
+#[derive(Clone)]
+pub(crate) struct Sha256(digest::Context);
+
+impl Sha256 {
+    pub(crate) fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(self.0.finish().as_ref());
+        out
+    }
+}
+
 /// SHA-256 over the concatenation of `parts`.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut hash = Sha256::new();
     for part in parts {
-        context.update(part);
+        hash.update(part);
     }
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    out
+    hash.finish()
 }
 
 /// `HKDF(ikm, salt, info, N)` with SHA-256, RFC 5869. An empty `salt` is "no salt".
@@ -87,12 +108,12 @@ pub(crate) fn argon2id(
     Ok(Secret::new(*out))
 }
 
-/// A scheduled AES-128 key for whole blocks (FIPS 197); the schedule is wiped on drop.
-pub(crate) struct Aes128Key(Aes128);
+/// A scheduled AES-128 key that encrypts whole blocks (FIPS 197); the schedule is wiped on drop.
+pub(crate) struct Aes128Key(Aes128Enc);
 
 impl Aes128Key {
     pub(crate) fn new(key: &Secret<16>) -> Self {
-        Self(Aes128::new(key.expose().into()))
+        Self(Aes128Enc::new(key.expose().into()))
     }
 
     pub(crate) fn encrypt_block(&self, block: &mut [u8; 16]) {
@@ -102,8 +123,22 @@ impl Aes128Key {
     /// Encrypts each block by itself; several at once where the processor can.
     pub(crate) fn encrypt_blocks(&self, blocks: &mut [[u8; 16]]) {
         self.0
-            .encrypt_blocks(Block::<Aes128>::cast_slice_from_core_mut(blocks));
+            .encrypt_blocks(Block::<Aes128Enc>::cast_slice_from_core_mut(blocks));
     }
+}
+
+/// Encrypts each block of `from` by itself into its place in `to`, under a key that is no secret: nothing is
+/// wiped, which would take a tenth of the time.
+pub(crate) fn aes128_published<const N: usize>(
+    key: &[u8; 16],
+    from: &[[u8; 16]; N],
+    to: &mut [[u8; 16]; N],
+) {
+    let key = std::mem::ManuallyDrop::new(Aes128Enc::new(key.into()));
+    let from = Block::<Aes128Enc>::cast_slice_from_core(from);
+    let to = Block::<Aes128Enc>::cast_slice_from_core_mut(to);
+    let same_length = key.encrypt_blocks_b2b(from, to);
+    debug_assert!(same_length.is_ok());
 }
 
 /// ChaCha20-Poly1305 (RFC 8439) under one key. Chosen over AES-GCM because it is constant-time on
@@ -150,23 +185,24 @@ fn nonce_bytes(counter: u64) -> aead::Nonce {
     aead::Nonce::assume_unique_for_key(bytes)
 }
 
-/// Whether `signature` (X9.62 DER) is an ECDSA-P256-SHA256 signature of `message` by the holder of
-/// `public_key` (the 65-byte uncompressed point).
-pub(crate) fn ecdsa_p256_verify(public_key: &[u8; 65], message: &[u8], signature: &[u8]) -> bool {
-    signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, public_key)
-        .verify(message, signature)
-        .is_ok()
+/// Whether `signature` (X9.62 DER) is an ECDSA-P256-SHA256 signature, by the holder of `public_key`
+/// (the 65-byte uncompressed point), of the message whose SHA-256 is `digest`.
+pub(crate) fn ecdsa_p256_verify(
+    public_key: &[u8; 65],
+    digest: &[u8; 32],
+    signature: &[u8],
+) -> bool {
+    let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key);
+    let signature = p256::ecdsa::Signature::from_der(signature);
+    match (key, signature) {
+        (Ok(key), Ok(signature)) => key.verify_prehash(digest, &signature).is_ok(),
+        _ => false,
+    }
 }
 
-/// Whether `point` (65 bytes, uncompressed) lies on P-256. ring checks a point only where it is used,
-/// so it is used: in a key agreement whose result is thrown away.
-pub(crate) fn p256_point_is_valid(point: &[u8; 65]) -> Result<bool, CryptoError> {
-    let ours = agreement::EphemeralPrivateKey::generate(
-        &agreement::ECDH_P256,
-        &rand::SystemRandom::new(),
-    )?;
-    let theirs = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, point);
-    Ok(agreement::agree_ephemeral(ours, &theirs, |_| ()).is_ok())
+/// Whether `point` (65 bytes, uncompressed) lies on P-256.
+pub(crate) fn p256_point_is_valid(point: &[u8; 65]) -> bool {
+    p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok()
 }
 
 /// An ECDSA P-256 key pair.
@@ -254,6 +290,10 @@ mod tests {
         let mut blocks = [plain; 20];
         key.encrypt_blocks(&mut blocks);
         assert_eq!(blocks, [cipher; 20]);
+        let mut apart = [[0; 16]; 20];
+        let published = hex("000102030405060708090a0b0c0d0e0f");
+        aes128_published(&published, &[plain; 20], &mut apart);
+        assert_eq!(apart, [cipher; 20]);
     }
 
     #[test]
@@ -284,13 +324,43 @@ mod tests {
         let (ours, other) = (pair(), pair());
         let signature = ours.sign(b"message").unwrap();
         let key = ours.public_key().unwrap();
-        assert!(ecdsa_p256_verify(&key, b"message", &signature));
-        assert!(!ecdsa_p256_verify(&key, b"massage", &signature));
+        let (digest, another) = (sha256(&[b"message"]), sha256(&[b"massage"]));
+        assert!(ecdsa_p256_verify(&key, &digest, &signature));
+        assert!(!ecdsa_p256_verify(&key, &another, &signature));
         assert!(!ecdsa_p256_verify(
             &other.public_key().unwrap(),
-            b"message",
+            &digest,
             &signature
         ));
+        for bit in 0..signature.len() * 8 {
+            let mut flipped = signature.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(!ecdsa_p256_verify(&key, &digest, &flipped));
+        }
+        for end in 0..signature.len() {
+            assert!(!ecdsa_p256_verify(&key, &digest, &signature[..end]));
+        }
+        // (0, 0), which a verifier that forgets to look would take for any message.
+        assert!(!ecdsa_p256_verify(
+            &key,
+            &digest,
+            &[0x30, 6, 2, 1, 0, 2, 1, 0]
+        ));
+    }
+
+    /// RFC 6979, A.2.5, "sample" with SHA-256.
+    #[test]
+    fn ecdsa_p256_example() {
+        let point: [u8; 65] = hex(concat!(
+            "04",
+            "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6",
+            "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299",
+        ));
+        let r: [u8; 32] = hex("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716");
+        let s: [u8; 32] = hex("f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8");
+        let signature = [&[0x30, 70, 2, 33, 0][..], &r, &[2, 33, 0], &s].concat();
+        assert!(ecdsa_p256_verify(&point, &sha256(&[b"sample"]), &signature));
+        assert!(!ecdsa_p256_verify(&point, &sha256(&[b"test"]), &signature));
     }
 
     #[test]
@@ -300,11 +370,11 @@ mod tests {
             .unwrap()
             .public_key()
             .unwrap();
-        assert!(p256_point_is_valid(&point).unwrap());
+        assert!(p256_point_is_valid(&point));
         point[64] ^= 1;
-        assert!(!p256_point_is_valid(&point).unwrap());
-        assert!(!p256_point_is_valid(&[4; 65]).unwrap());
-        assert!(!p256_point_is_valid(&[0; 65]).unwrap());
+        assert!(!p256_point_is_valid(&point));
+        assert!(!p256_point_is_valid(&[4; 65]));
+        assert!(!p256_point_is_valid(&[0; 65]));
     }
 
     /// By OpenSSL 3, through Python's `cryptography`; one lane and several.

@@ -1,4 +1,5 @@
-//! What is heard again and again costs no memory: a flood of frames must not become a flood of allocations.
+//! What is heard again and again costs no memory, nor do keys that match nothing: a flood of frames or of keys must
+//! not become a flood of allocations.
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(
     unsafe_code,
@@ -18,6 +19,9 @@ use truyvet::radio::{Advertised, Filter, Join, Peer, Pieces};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp};
 use truyvet::{Advertisement, Protocol};
+
+#[path = "allocations/matching.rs"]
+mod matching;
 
 thread_local! {
     /// Of this thread alone, so that tests beside each other do not count each other's.

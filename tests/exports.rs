@@ -7,6 +7,7 @@
 mod conformance;
 
 use std::fmt::Write;
+use std::io::Cursor;
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE as HEX};
 use serde_json::Value;
@@ -14,7 +15,8 @@ use truyvet::EphemeralId;
 use truyvet::protocol::gaen::DiagnosisKey;
 use truyvet::protocol::{PublishedKey, ReportType};
 use truyvet::publication::gaen_export::{
-    Export, ExportError, Refusal, UnverifiedExport, parse_unsigned_bin,
+    Export, ExportError, ExportReader, ReadOptions, Refusal, RefusedKeys, UnverifiedExport,
+    parse_unsigned_bin,
 };
 use truyvet::publication::signature::{KeyName, VerificationKey};
 use truyvet::time::IntervalNumber;
@@ -62,6 +64,18 @@ fn shortest_and_longest_period(export: &Export) -> (u32, u32) {
     (periods().min().unwrap(), periods().max().unwrap())
 }
 
+/// The same out of a file that streams by.
+fn assert_streams(zip: &[u8], trusted: &[VerificationKey], expected: &Export) {
+    let mut reader = ExportReader::open(Cursor::new(zip)).unwrap();
+    let mut export = reader.verify(trusted).unwrap();
+    assert_eq!(export.header(), &expected.header());
+    let mut keys = Vec::new();
+    while let Some(batch) = export.next_batch().unwrap() {
+        keys.extend(batch.iter().cloned().filter_map(PublishedKey::into_gaen));
+    }
+    assert_eq!(keys, expected.keys);
+}
+
 /// What all these files have in common: one batch, and nothing of what came in with version 1.5.
 fn assert_file(export: &Export, region: &str, start_s: u64, end_s: u64, keys: usize, crc: u32) {
     assert_eq!(export.region, region);
@@ -70,6 +84,7 @@ fn assert_file(export: &Export, region: &str, start_s: u64, end_s: u64, keys: us
     assert_eq!((export.batch_num, export.batch_size), (1, 1));
     assert_eq!(export.keys.len(), keys);
     assert_eq!(export.revised_keys, []);
+    assert_eq!(export.refused, RefusedKeys::default());
     for key in &export.keys {
         assert_eq!(key.report_type, ReportType::Unknown);
         assert_eq!(key.days_since_onset, None);
@@ -84,7 +99,8 @@ fn google_server_two_records() {
     assert_eq!(claimed.name, KeyName::new("some_id", "1"));
     assert_eq!(claimed.algorithm.as_deref(), Some("1.2.840.10045.4.3.2"));
     let key = pem(SERVER_PEM).named(KeyName::new("some_id", "1"));
-    let export = file.verify(&[pem(EXAMPLE_PEM), key]).unwrap();
+    let export = file.verify(&[pem(EXAMPLE_PEM), key.clone()]).unwrap();
+    assert_streams(SERVER_ZIP, &[key], &export);
     assert_eq!(export.signed_by, Some(KeyName::new("some_id", "1")));
     assert_file(&export, "US", 1_590_159_600, 1_590_246_000, 2, 0xd561_6a2d);
 
@@ -116,7 +132,8 @@ fn google_server_two_records() {
 fn google_sample_without_rolling_periods() {
     let file = UnverifiedExport::read(SAMPLE_ZIP).unwrap();
     let key = pem(SAMPLE_PEM).named(KeyName::new("310", "v1"));
-    let export = file.verify(&[key]).unwrap();
+    let export = file.verify(std::slice::from_ref(&key)).unwrap();
+    assert_streams(SAMPLE_ZIP, &[key], &export);
     assert_eq!(export.signed_by, Some(KeyName::new("310", "v1")));
     assert_file(
         &export,
@@ -240,7 +257,8 @@ fn corona_warn_app_24131_keys() {
     assert_eq!(file.signatures()[0].name, KeyName::new("262", "v1"));
     let keys = [pem(SERVER_PEM), pem(SAMPLE_PEM), pem(EXAMPLE_PEM)];
     assert_eq!(refusals(file.verify(&keys).unwrap_err()), [Refusal::Wrong]);
-    let export = file.parse_without_verification().unwrap();
+    let export = file.clone().with_options(ReadOptions::EVERY_KEY);
+    let export = export.parse_without_verification().unwrap();
     assert_file(
         &export,
         "DE",
@@ -253,4 +271,14 @@ fn corona_warn_app_24131_keys() {
     assert!(export.keys.iter().all(|key| key.rolling_period() == 144));
     let first = export.keys.first().map(|key| HEX.encode(key.key()));
     assert_eq!(first.as_deref(), Some("b3c77df4221402e591a5e674bc5e3d99"));
+    // Its keys begin at times drawn at random, not at midnights, up to the window's last interval: for
+    // 832 of them that is later than the server which it tests would publish them.
+    let admitted = file.parse_without_verification().unwrap();
+    assert_eq!(admitted.refused.still_valid, 832);
+    let ended = |key: &&DiagnosisKey| {
+        let after = key.rolling_start().saturating_add(key.rolling_period());
+        after.start() <= export.end
+    };
+    let expected: Vec<_> = export.keys.iter().filter(ended).cloned().collect();
+    assert_eq!(admitted.keys, expected);
 }

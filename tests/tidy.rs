@@ -1,5 +1,10 @@
 //! The house's rules that a machine can check.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::fs;
 use std::ops::Range;
@@ -107,6 +112,8 @@ fn only_one_file_names_each_of_the_hidden_crates() {
     for (name, home) in [
         ("ring::", "crypto"),
         ("aes::", "crypto"),
+        ("sha2::", "crypto"),
+        ("p256::", "crypto"),
         ("argon2::", "crypto"),
         ("bincode::", "codec"),
     ] {
@@ -123,6 +130,44 @@ fn only_one_file_names_each_of_the_hidden_crates() {
                 !named || room_of(&path) == home,
                 "{} names {name}",
                 path.display()
+            );
+        }
+    }
+}
+
+/// Where `unsafe` is allowed, and with it everything beneath; the lint denies it elsewhere.
+const UNSAFE: [&str; 2] = ["exposure/simd/mod.rs", "radio/apple.rs"];
+
+#[test]
+fn unsafe_code_is_allowed_in_two_places_alone() {
+    let source = root().join("src");
+    let mut allowed: Vec<_> = rust_files(&source)
+        .into_iter()
+        .filter(|path| code_of(path).contains("unsafe_code"))
+        .map(|path| path.strip_prefix(&source).unwrap().to_owned())
+        .collect();
+    allowed.sort();
+    assert_eq!(allowed, UNSAFE.map(PathBuf::from));
+}
+
+#[test]
+fn each_unsafe_block_of_the_simd_room_says_why_it_is_sound() {
+    for path in rust_files(&root().join("src/exposure/simd")) {
+        let code = code_of(&path);
+        let lines: Vec<_> = code.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let explained = || {
+                lines[..number]
+                    .iter()
+                    .rev()
+                    .take(2)
+                    .any(|line| line.contains("// SAFETY:"))
+            };
+            assert!(
+                !line.contains("unsafe {") || explained(),
+                "{}:{}",
+                path.display(),
+                number + 1
             );
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use truyvet::exposure::Exposure;
+use truyvet::exposure::risk::Assessment;
 use truyvet::log::DayStatistics;
 use truyvet::time::{Timestamp, UtcDay};
 
@@ -61,6 +62,9 @@ fn write_page(
         )?;
     }
     calendar(out, days, &matched.exposures)?;
+    if let Some(assessment) = &matched.assessment {
+        assessed(out, assessment)?;
+    }
     for exposure in &matched.exposures {
         write!(out, "<h2>{}</h2>", exposure.day)?;
         stay(out, exposure)?;
@@ -139,6 +143,29 @@ fn calendar(out: &mut String, days: &[DayStatistics], exposures: &[Exposure]) ->
     writeln!(
         out,
         "</svg><p class=\"small\">On the right, in how many minutes of the day anybody at all was heard.</p>"
+    )
+}
+
+/// What the exposures come to: the model's own words, a paragraph a day, its windows folded away.
+fn assessed(out: &mut String, assessment: &Assessment) -> fmt::Result {
+    let text = assessment.to_string();
+    let mut lines = text.lines().peekable();
+    let head = lines.next().unwrap_or_default();
+    writeln!(out, "<h2>{}</h2>", Escaped(head))?;
+    while let Some(day) = lines.next() {
+        writeln!(
+            out,
+            "<p>{}</p><details><summary>Why</summary><ul>",
+            Escaped(day)
+        )?;
+        while let Some(window) = lines.next_if(|line| line.starts_with(' ')) {
+            writeln!(out, "<li>{}</li>", Escaped(window.trim_start()))?;
+        }
+        writeln!(out, "</ul></details>")?;
+    }
+    writeln!(
+        out,
+        "<p class=\"small\">A model's rule, and no diagnosis: a signal's loss tells little of a distance.</p>"
     )
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn report(
         "files": files,
         "identifier_found": found,
         "exposures": exposures,
+        "assessment": matched.and_then(|matched| matched.assessment.as_ref()),
         "log_damage": matched.map(|matched| &matched.damage),
         "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
     })
@@ -32,9 +33,9 @@ pub(crate) fn report(
 fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
     let (keys, verified, detail) = match file {
         Ok(file) => match &file.trust {
-            Trust::Signed(by) => (Some(file.keys.len()), Some(true), by.as_str()),
-            Trust::Unsigned => (Some(file.keys.len()), None, "unsigned"),
-            Trust::Refused(why) => (Some(file.keys.len()), Some(false), why.as_str()),
+            Trust::Signed(by) => (Some(file.key_count()), Some(true), by.as_str()),
+            Trust::Unsigned => (Some(file.key_count()), None, "unsigned"),
+            Trust::Refused(why) => (Some(file.key_count()), Some(false), why.as_str()),
         },
         Err(why) => (None, Some(false), why.as_str()),
     };
@@ -42,6 +43,7 @@ fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
         "file": path.display().to_string(),
         "read": file.is_ok(),
         "keys": keys,
+        "keys_refused": file.as_ref().ok().map(|file| file.refused.still_valid),
         "verified": verified,
         "detail": detail,
     })

@@ -11,15 +11,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use data_encoding::HEXLOWER_PERMISSIVE as HEX;
 use indicatif::{ProgressBar, ProgressStyle};
-use truyvet::exposure::{Exposure, MatchConfig, Matcher};
+use truyvet::exposure::risk::{self, Assessment, RiskModel};
+use truyvet::exposure::{Exposure, MatchConfig, Matcher, WindowConfig, exposure_windows};
 use truyvet::log::{DayStatistics, LogReader};
 use truyvet::protocol::{EphemeralId, PublishedKey};
+use truyvet::publication::gaen_export::check_batches;
 use truyvet::publication::signature::VerificationKey;
+use truyvet::time::UtcDay;
 
 use support::{
-    Error, LogArgs, Progress, Published, Trust, Trusted, count, create_new, picture,
+    Error, LogArgs, Progress, Published, Trust, Trusted, count, create_new, now, picture,
     read_published, read_text, refuse_if_there, say, warn,
 };
 
@@ -31,6 +35,9 @@ use support::{
         a Bluezone list against the log that trace has made\n  \
         cargo run --release --example check -- --html exposures.html examples/recordings\n      \
         every list in a directory, and a page with a picture of each day\n  \
+        cargo run --release --example check -- --model bluezone --explain --today 2020-08-09 \
+        examples/recordings\n      \
+        what it comes to by Bluezone's rule, window by window\n  \
         cargo run --release --example check -- --verify-only \
         --trust tests/vectors/gaen/gens_testExport.public.pem \
         tests/vectors/gaen/gens_testExport-2-records-1-of-1.zip\n      \
@@ -62,6 +69,18 @@ struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Say what the exposures come to by a risk model
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(risk::NAMES))]
+    model: Option<String>,
+    /// The model's configuration, as JSON; what is not in it is as by default
+    #[arg(long, value_name = "FILE", requires = "model")]
+    model_config: Option<PathBuf>,
+    /// Say of each exposure window what the model makes of it, and why
+    #[arg(long, requires = "model")]
+    explain: bool,
+    /// The UTC day on which the model looks back, if not today's
+    #[arg(long, value_name = "DAY", requires = "model")]
+    today: Option<UtcDay>,
     /// Write the report as a page for a browser, with a picture of each day; a file that is there is kept
     #[arg(long, value_name = "FILE", conflicts_with = "verify_only")]
     html: Option<PathBuf>,
@@ -81,6 +100,7 @@ fn check(args: &Args) -> Result<(), Error> {
     if let Some(path) = &args.html {
         refuse_if_there(path)?;
     }
+    let model = chosen_model(args)?;
     let trusted = read_trusted(&args.trust)?;
     let paths = published_files(&args.files)?;
     let files: Vec<File> = paths
@@ -88,6 +108,12 @@ fn check(args: &Args) -> Result<(), Error> {
         .map(|path| read(path, &trusted, args))
         .collect();
     let readable: Vec<&Published> = files.iter().flatten().collect();
+    let believed = readable.iter().filter(|file| file.is_believed());
+    if let Err(error) = check_batches(believed.filter_map(|file| file.header.as_ref())) {
+        warn(&format!(
+            "warning: {error}; keys in other files cannot be matched"
+        ));
+    }
     let found = args.identifier.map(|id| find(id, &readable));
     if let (Some(places), false) = (&found, args.json) {
         say!("identifier: found {}", count(places.len(), "time"));
@@ -97,7 +123,7 @@ fn check(args: &Args) -> Result<(), Error> {
     }
     let matched = match args.verify_only {
         true => None,
-        false => Some(match_files(args, &readable)?),
+        false => Some(match_files(args, &readable, model.as_deref())?),
     };
     if args.json {
         let report = json::report(&paths, &files, found.as_deref(), matched.as_ref());
@@ -176,9 +202,14 @@ fn published_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 
 /// Reads a file, and says what it is.
 fn read(path: &Path, trusted: &[Trusted], args: &Args) -> File {
-    let spinner = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
-    let progress = Progress::new(spinner);
-    let file = read_published(path, trusted, args.allow_unsigned);
+    // The file's length is known once it is open; a GAEN export is gone over up to three times.
+    let style = ProgressStyle::with_template("reading {msg} {bar:40} {bytes}/{total_bytes}");
+    let bar = ProgressBar::new(0).with_message(path.display().to_string());
+    let progress = Progress::new(match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    });
+    let file = read_published(path, trusted, args.allow_unsigned, progress.bar());
     drop(progress);
     let file = file.map_err(|e| e.to_string());
     match &file {
@@ -195,11 +226,32 @@ fn print_file(file: &Published) {
         Trust::Unsigned => "unsigned".to_owned(),
         Trust::Refused(why) => format!("NOT VERIFIED: {why}"),
     };
-    say!(
-        "{}: {}, {trust}",
-        file.path.display(),
-        count(file.keys.len(), "key")
-    );
+    let refused = match file.refused.still_valid {
+        0 => String::new(),
+        _ => format!(" ({})", file.refused),
+    };
+    let keys = count(file.key_count(), "key");
+    say!("{}: {keys}{refused}, {trust}", file.path.display());
+}
+
+fn chosen_model(args: &Args) -> Result<Option<Box<dyn RiskModel>>, Error> {
+    let Some(name) = &args.model else {
+        return Ok(None);
+    };
+    let config = args.model_config.as_deref().map(read_text).transpose()?;
+    let model = risk::by_name(name, config.as_deref().map(str::as_bytes));
+    let model = model.map_err(|e| match &args.model_config {
+        Some(path) => format!("{}: {e}", path.display()),
+        None => e.to_string(),
+    });
+    Ok(Some(model?))
+}
+
+/// The first line of an assessment, and one for each day.
+fn in_short(assessment: &Assessment) -> String {
+    let text = assessment.to_string();
+    let lines = text.lines().filter(|line| !line.starts_with(' '));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Every key and time that gives the identifier `id`.
@@ -224,12 +276,18 @@ fn find(id: EphemeralId, files: &[&Published]) -> Vec<String> {
 /// What came of the log.
 struct Matched {
     exposures: Vec<Exposure>,
+    /// What they come to by the model, if one was chosen.
+    assessment: Option<Assessment>,
     /// What of the log could not be read.
     damage: Vec<String>,
     torn_bytes: u64,
 }
 
-fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
+fn match_files(
+    args: &Args,
+    files: &[&Published],
+    model: Option<&dyn RiskModel>,
+) -> Result<Matched, Error> {
     let reader = args.log.reader()?;
     let matcher = Matcher::from_log(MatchConfig::default(), &reader)?;
     for damage in matcher.damage() {
@@ -257,8 +315,20 @@ fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
             say!("\n{exposure}\n    |{}|", picture(exposure));
         }
     }
+    let assessment = model.map(|model| {
+        let windows = exposure_windows(&exposures, &WindowConfig::default());
+        let today = args.today.unwrap_or_else(|| now().utc_day());
+        model.assess(&windows, today)
+    });
+    if let (Some(assessment), false) = (&assessment, args.json) {
+        match args.explain {
+            true => say!("\n{assessment}"),
+            false => say!("\n{}", in_short(assessment)),
+        }
+    }
     let matched = Matched {
         exposures,
+        assessment,
         damage: matcher.damage().iter().map(ToString::to_string).collect(),
         torn_bytes: matcher.torn_bytes(),
     };

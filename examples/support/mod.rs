@@ -6,16 +6,19 @@ mod asking;
 mod output;
 mod progress;
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use indicatif::ProgressBar;
 use truyvet::exposure::Exposure;
 use truyvet::log::{KeyFile, LogReader};
 use truyvet::protocol::PublishedKey;
 use truyvet::publication::bluezone_json;
-use truyvet::publication::gaen_export::{self, ExportError, UnverifiedExport};
+use truyvet::publication::gaen_export::{
+    self, ExportError, ExportHeader, ExportReader, RefusedKeys,
+};
 use truyvet::publication::signature::VerificationKey;
 use truyvet::time::{Clock, SystemClock, Timestamp};
 
@@ -105,9 +108,18 @@ pub(crate) struct Published {
     pub(crate) path: PathBuf,
     pub(crate) keys: Vec<PublishedKey>,
     pub(crate) trust: Trust,
+    /// What an export says of itself.
+    pub(crate) header: Option<ExportHeader>,
+    /// Keys of an export that are not among those.
+    pub(crate) refused: RefusedKeys,
 }
 
 impl Published {
+    /// Keys that it holds, those among them that are not matched.
+    pub(crate) fn key_count(&self) -> usize {
+        self.keys.len() + self.refused.still_valid
+    }
+
     /// Whether its keys may be matched.
     pub(crate) fn is_believed(&self) -> bool {
         !matches!(self.trust, Trust::Refused(_))
@@ -124,59 +136,78 @@ pub(crate) enum Trust {
     Refused(String),
 }
 
-/// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is. A Bluezone list has no
-/// signature by its format; a bare export.bin has lost its own, and is believed only if
-/// `allow_unsigned`.
+/// Reads a Bluezone list, a GAEN export or a bare export.bin, whichever it is; `bar` runs along with the
+/// bytes. A Bluezone list has no signature by its format; a bare export.bin has lost its own, and is
+/// believed only if `allow_unsigned`.
 pub(crate) fn read_published(
     path: &Path,
     trusted: &[Trusted],
     allow_unsigned: bool,
+    bar: &ProgressBar,
 ) -> Result<Published, Error> {
-    let bytes = fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
-    let (keys, trust) = if bytes.starts_with(b"PK") {
-        let unverified = UnverifiedExport::read(&bytes).map_err(|e| failed(&e))?;
-        verified(&unverified, trusted).map_err(|e| failed(&e))?
-    } else if bytes.starts_with(gaen_export::HEADER) {
-        let export = gaen_export::parse_unsigned_bin(&bytes).map_err(|e| failed(&e))?;
-        let trust = match allow_unsigned {
-            true => Trust::Unsigned,
-            false => Trust::Refused(
-                "a bare export.bin has no signature; --allow-unsigned uses it all the same".into(),
-            ),
-        };
-        (export.into_published_keys(), trust)
-    } else {
-        let entries = bluezone_json::parse(&bytes).map_err(|e| failed(&e))?;
-        let keys = entries.into_iter().map(PublishedKey::Bluezone).collect();
-        (keys, Trust::Unsigned)
-    };
-    Ok(Published {
+    let mut file = File::open(path).map_err(|e| failed(&e))?;
+    bar.set_length(file.metadata().map_err(|e| failed(&e))?.len());
+    let mut start = Vec::new();
+    let header_len = gaen_export::HEADER.len() as u64;
+    let read = (&mut file).take(header_len).read_to_end(&mut start);
+    read.and_then(|_| file.rewind()).map_err(|e| failed(&e))?;
+    let mut file = bar.wrap_read(file);
+    let mut published = Published {
         path: path.to_owned(),
-        keys,
-        trust,
-    })
+        keys: Vec::new(),
+        trust: Trust::Unsigned,
+        header: None,
+        refused: RefusedKeys::default(),
+    };
+    if start.starts_with(b"PK") {
+        read_export(file, trusted, &mut published).map_err(|e| failed(&e))?;
+    } else if start == gaen_export::HEADER {
+        let mut bin = Vec::new();
+        let most = gaen_export::BIN_BYTES_MAX as u64 + 1;
+        let read = (&mut file).take(most).read_to_end(&mut bin);
+        read.map_err(|e| failed(&e))?;
+        let export = gaen_export::parse_unsigned_bin(&bin).map_err(|e| failed(&e))?;
+        if !allow_unsigned {
+            let why = "a bare export.bin has no signature; --allow-unsigned uses it all the same";
+            published.trust = Trust::Refused(why.into());
+        }
+        (published.header, published.refused) = (Some(export.header()), export.refused);
+        published.keys = export.into_published_keys();
+    } else {
+        let entries = bluezone_json::read(file).map_err(|e| failed(&e))?;
+        published.keys = entries.into_iter().map(PublishedKey::Bluezone).collect();
+    }
+    Ok(published)
 }
 
-fn verified(
-    unverified: &UnverifiedExport,
+/// The keys of a GAEN export, which stream out of its zip, and whether their signature holds.
+fn read_export(
+    zip: impl Read + Seek,
     trusted: &[Trusted],
-) -> Result<(Vec<PublishedKey>, Trust), ExportError> {
-    for Trusted { name, key } in trusted {
-        if let Ok(export) = unverified.verify(std::slice::from_ref(key)) {
-            return Ok((export.into_published_keys(), Trust::Signed(name.clone())));
-        }
-    }
+    into: &mut Published,
+) -> Result<(), ExportError> {
+    let mut reader = ExportReader::open(zip)?;
     let keys: Vec<VerificationKey> = trusted.iter().map(|trusted| trusted.key.clone()).collect();
-    match unverified.verify(&keys) {
-        Err(refusal @ ExportError::NotVerified { .. }) => {
-            let keys = unverified
-                .parse_without_verification()?
-                .into_published_keys();
-            Ok((keys, Trust::Refused(refusal.to_string())))
-        }
-        other => Ok((other?.into_published_keys(), Trust::Signed(String::new()))),
+    let refusal = match reader.verify(&keys) {
+        Err(refusal @ ExportError::NotVerified { .. }) => Some(refusal.to_string()),
+        other => other.map(|_| None)?,
+    };
+    let mut export = match refusal {
+        Some(_) => reader.stream_without_verification()?,
+        None => reader.verify(&keys)?,
+    };
+    let by = |key: &VerificationKey| trusted.iter().find(|trusted| &trusted.key == key);
+    into.trust = match (refusal, export.signed_by().and_then(by)) {
+        (Some(why), _) => Trust::Refused(why),
+        (None, signer) => Trust::Signed(signer.map_or_else(String::new, |by| by.name.clone())),
+    };
+    while let Some(batch) = export.next_batch()? {
+        into.keys.extend_from_slice(batch);
     }
+    into.header = Some(export.header().clone());
+    into.refused = export.refused();
+    Ok(())
 }
 
 /// The stay as a picture: a bar for each minute, the stronger the higher.

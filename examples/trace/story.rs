@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use truyvet::entropy::SystemEntropy;
 use truyvet::exposure::{MatchConfig, Matcher};
 use truyvet::log::{LogReader, MemoryKey};
@@ -134,7 +135,7 @@ fn introduce(speed: u32) {
 
 /// What this device does with the published file.
 fn find_out(file: &Path, trusted: &[Trusted], log: &LogReader) -> Result<(), Error> {
-    let read = read_published(file, trusted, false)?;
+    let read = read_published(file, trusted, false, &ProgressBar::hidden())?;
     match &read.trust {
         Trust::Signed(by) => say!(
             "The authority's file: {}, signed by {by}: verified.",

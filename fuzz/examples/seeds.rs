@@ -15,7 +15,9 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, Un
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
-use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
+use truyvet_fuzz::{
+    ABSENT, FILES, FileInput, MatcherInput, PLAIN, Record, SEALED, SegmentInput, joined,
+};
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
 
@@ -30,6 +32,7 @@ fn main() -> Result<(), Failure> {
         ("advertisement", advertisements()?),
         ("gaen_export", gaen_exports()?),
         ("bluezone_json", bluezone_lists()?),
+        ("matcher", matches()),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -434,4 +437,90 @@ fn bluezone_lists() -> Result<Seeds, Failure> {
     );
     add("escaped", one.replacen("07", "\\u00307", 1));
     Ok(seeds)
+}
+
+fn matches() -> Seeds {
+    let gaen = |seed, start, period| Record::Gaen {
+        seed,
+        start,
+        period,
+    };
+    let bluezone = |seed, day, slots, minutes| Record::Bluezone {
+        seed,
+        day,
+        slots,
+        minutes,
+    };
+    let of = |key, identifier, half_minutes| Record::Of {
+        key,
+        identifier,
+        long_s: 5,
+        half_minutes,
+    };
+    let other = |seed, len, minutes| Record::Other {
+        seed,
+        len,
+        long_s: 0,
+        minutes,
+    };
+    let seeds = [
+        ("met", 0, 0, vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)]),
+        (
+            "met in Bluezone",
+            0,
+            0,
+            vec![bluezone(1, 0, 96, 1_439), of(0, 20, 0), of(0, 21, 4)],
+        ),
+        (
+            "replayed",
+            0,
+            0,
+            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 20, 40), of(0, 20, 41)],
+        ),
+        (
+            "replayed in Bluezone",
+            1,
+            0,
+            vec![bluezone(1, 0, 96, 1_439), of(0, 20, -4), of(0, 20, 30)],
+        ),
+        (
+            "published meanwhile",
+            0,
+            6,
+            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 36, 0), of(0, 50, 0)],
+        ),
+        (
+            "over midnight",
+            2,
+            0,
+            vec![gaen(1, 100, 144), of(0, 43, 19), of(0, 44, -1), of(0, 143, 0)],
+        ),
+        (
+            "of both, twice, and of others",
+            7,
+            40,
+            vec![
+                gaen(1, 0, 144),
+                gaen(1, 0, 144),
+                bluezone(2, 0, 144, 4_000),
+                bluezone(2, 1, 24, 600),
+                of(0, 3, 0),
+                of(2, 200, 1),
+                of(3, 5, 90),
+                other(3, 0, 700),
+                other(3, 1, 700),
+            ],
+        ),
+        ("no key", 0, 0, vec![other(1, 0, 0)]),
+        ("nothing heard", 0, 0, vec![gaen(1, 0, 1)]),
+    ];
+    let encoded = seeds.map(|(name, config, published_h, records)| {
+        let input = MatcherInput {
+            config,
+            published_h,
+            records,
+        };
+        (name.to_owned(), input.encode())
+    });
+    encoded.into()
 }

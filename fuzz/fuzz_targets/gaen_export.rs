@@ -2,7 +2,7 @@
 //! signs.
 #![no_main]
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
@@ -10,8 +10,8 @@ use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter};
 use truyvet::entropy::SeededEntropy;
 use truyvet::protocol::gaen::DiagnosisKey;
 use truyvet::publication::gaen_export::{
-    Export, ExportError, ExportOptions, ExportWriter, KEYS_MAX, Padding, UnverifiedExport,
-    parse_unsigned_bin,
+    Export, ExportError, ExportOptions, ExportReader, ExportWriter, KEYS_MAX, Padding, ReadOptions,
+    UnverifiedExport, parse_unsigned_bin,
 };
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::Timestamp;
@@ -55,6 +55,9 @@ fn zip(bytes: &[u8]) {
     refused.iter().for_each(|it| drop(it.to_string()));
     let parsed = export.parse_without_verification();
     assert_eq!(parsed, parse_unsigned_bin(export.bin()));
+    let mut reader = ExportReader::open(Cursor::new(bytes)).unwrap();
+    let streamed = reader.stream_without_verification();
+    assert_eq!(streamed.and_then(|stream| stream.into_export()), parsed);
 }
 
 fn bin(bytes: &[u8]) {
@@ -79,7 +82,7 @@ fn bin(bytes: &[u8]) {
 /// What can be read can be written, unless a key is there twice, and is then read as it was.
 fn written_again(export: Export) {
     let mut options = ExportOptions::new(export.region.clone(), export.start, export.end);
-    options.padding = Padding::NONE;
+    (options.padding, options.embargo) = (Padding::NONE, None);
     let writer = ExportWriter::new(options).keys(export.keys.clone());
     let Ok(zip) = writer.write(&[&AUTHORITY], &mut SeededEntropy::new(1)) else {
         return;
@@ -87,6 +90,7 @@ fn written_again(export: Export) {
     let trusted = [AUTHORITY.verification_key().clone()];
     let read = UnverifiedExport::read(&zip)
         .unwrap()
+        .with_options(ReadOptions::EVERY_KEY)
         .verify(&trusted)
         .unwrap();
     // Written in seconds; the last moment there is has a fraction of one.

@@ -1,5 +1,9 @@
 //! How the bytes of an input say what a target is to do, and back, for the seeds.
 
+mod matching;
+
+pub use matching::{MatcherInput, Record};
+
 /// What the target `segment` reads.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentInput<'a> {

@@ -23,18 +23,17 @@ pub(super) fn exposure(
     sightings.sort_by_key(|sighting| (sighting.first, sighting.last, sighting.id));
     // A write that failed halfway and was repeated leaves a sighting twice.
     sightings.dedup();
-    let mut losses = Losses::default();
     let counted: Vec<CountedSighting> = sightings
         .iter()
         .map(|sighting| {
             let power = power(config, key, sighting);
-            losses.add(sighting, power);
             CountedSighting {
                 first: sighting.first,
                 last: sighting.last,
                 frames: sighting.frames,
                 rssi: sighting.rssi,
                 tx_power_dbm: power.map(|(dbm, _)| dbm),
+                attenuation: loss(config, sighting.rssi, power),
             }
         })
         .collect();
@@ -47,7 +46,7 @@ pub(super) fn exposure(
         day,
         duration: time_together(&counted, config.gap_max),
         rssi: strengths(&counted),
-        attenuation: losses.summary(),
+        attenuation: losses(&counted),
         report_type: said.map_or(ReportType::Unknown, |key| key.report_type),
         transmission_risk: said.map_or(0, |key| key.transmission_risk),
         days_since_onset: said.and_then(|key| key.days_since_onset),
@@ -85,7 +84,7 @@ fn authority_says(key: &PublishedKey) -> Option<&DiagnosisKey> {
 }
 
 /// The time covered by sightings in order of time, with the gaps between them up to `gap_max`.
-fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
+pub(super) fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
     let mut total = Duration::ZERO;
     let mut covered_until: Option<Timestamp> = None;
     for sighting in sightings {
@@ -99,7 +98,7 @@ fn time_together(sightings: &[CountedSighting], gap_max: Duration) -> Duration {
     total
 }
 
-fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
+pub(super) fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
     let measured = || {
         sightings
             .iter()
@@ -117,47 +116,46 @@ fn strengths(sightings: &[CountedSighting]) -> Option<RssiSummary> {
     })
 }
 
-/// Losses of a day's frames.
-#[derive(Default)]
-struct Losses {
-    min: Option<Attenuation>,
-    max: Option<Attenuation>,
-    weighted_db: u64,
-    frames: u64,
-    basis: Option<PowerBasis>,
+/// What was lost on the way from a sender of `power`.
+fn loss(
+    config: &MatchConfig,
+    rssi: Option<RssiSummary>,
+    power: Option<(i8, PowerBasis)>,
+) -> Option<AttenuationSummary> {
+    let (RssiSummary { min, mean, max }, (power_dbm, basis)) = (rssi?, power?);
+    let loss = |rssi: Rssi| {
+        let corrected_dbm = i16::from(rssi.dbm()) + i16::from(config.rssi_correction_db);
+        let lost_db = (i16::from(power_dbm) - corrected_dbm).max(0);
+        Attenuation::from_db(u8::try_from(lost_db).unwrap_or(u8::MAX))
+    };
+    Some(AttenuationSummary {
+        min: loss(max),
+        mean: loss(mean),
+        max: loss(min),
+        basis,
+    })
 }
 
-impl Losses {
-    fn add(&mut self, sighting: &Sighting, power: Option<(i8, PowerBasis)>) {
-        let (Some(rssi), Some((power_dbm, basis))) = (sighting.rssi, power) else {
-            return;
-        };
-        let loss = |rssi| Attenuation::between(power_dbm, rssi);
-        self.min = self.min.into_iter().chain([loss(rssi.max)]).min();
-        self.max = self.max.max(Some(loss(rssi.min)));
-        self.weighted_db += u64::from(loss(rssi.mean).db()) * u64::from(sighting.frames);
-        self.frames += u64::from(sighting.frames);
-        self.basis = Some(match (self.basis, basis) {
-            // A day is known no better than its least known sighting.
-            (
-                Some(PowerBasis::Advertised { confidence: a }),
-                PowerBasis::Advertised { confidence: b },
-            ) => PowerBasis::Advertised {
-                confidence: a.min(b),
-            },
-            (_, basis) => basis,
-        });
-    }
-
-    fn summary(self) -> Option<AttenuationSummary> {
-        let mean = (self.weighted_db + self.frames / 2).checked_div(self.frames)?;
-        Some(AttenuationSummary {
-            min: self.min?,
-            mean: Attenuation::from_db(u8::try_from(mean).ok()?),
-            max: self.max?,
-            basis: self.basis?,
-        })
-    }
+/// The losses over all frames of `sightings`; `None` if none is known.
+pub(super) fn losses(sightings: &[CountedSighting]) -> Option<AttenuationSummary> {
+    let known = || {
+        sightings
+            .iter()
+            .filter_map(|s| Some((s.attenuation?, u64::from(s.frames.max(1)))))
+    };
+    let frames: u64 = known().map(|(_, frames)| frames).sum();
+    let sum_db: u64 = known()
+        .map(|(loss, frames)| u64::from(loss.mean.db()) * frames)
+        .sum();
+    let mean_db = (sum_db + frames / 2).checked_div(frames)?;
+    Some(AttenuationSummary {
+        min: known().map(|(loss, _)| loss.min).min()?,
+        mean: Attenuation::from_db(u8::try_from(mean_db).ok()?),
+        max: known().map(|(loss, _)| loss.max).max()?,
+        basis: known()
+            .map(|(loss, _)| loss.basis)
+            .reduce(PowerBasis::weaker)?,
+    })
 }
 
 #[cfg(test)]
@@ -171,6 +169,7 @@ mod tests {
             frames: 1,
             rssi: None,
             tx_power_dbm: None,
+            attenuation: None,
         }
     }
 
@@ -188,6 +187,33 @@ mod tests {
     fn overlapping_sightings_count_once() {
         let nested = [counted(0, 100), counted(10, 20), counted(50, 130)];
         assert_eq!(together_s(&nested), 130);
+    }
+
+    #[test]
+    fn the_receivers_correction_lessens_the_loss() {
+        let summary = |min, mean, max| {
+            let [min, mean, max] = [min, mean, max].map(|dbm: i32| Rssi::from_dbm(dbm).unwrap());
+            Some(RssiSummary { min, mean, max })
+        };
+        let losses = |correction_db, power_dbm| {
+            let config = MatchConfig {
+                rssi_correction_db: correction_db,
+                ..MatchConfig::default()
+            };
+            let power = Some((power_dbm, PowerBasis::Assumed));
+            let lost = loss(&config, summary(-80, -70, -60), power).unwrap();
+            [lost.min, lost.mean, lost.max].map(Attenuation::db)
+        };
+        assert_eq!(losses(0, -20), [40, 50, 60]);
+        assert_eq!(losses(5, -20), [35, 45, 55]);
+        assert_eq!(losses(-5, -20), [45, 55, 65]);
+        // Never negative, and never more than a byte.
+        assert_eq!(losses(127, -20), [0, 0, 0]);
+        assert_eq!(losses(-128, 127), [255, 255, 255]);
+
+        let config = MatchConfig::default();
+        assert_eq!(loss(&config, summary(-80, -70, -60), None), None);
+        assert_eq!(loss(&config, None, Some((-20, PowerBasis::Assumed))), None);
     }
 
     #[test]

@@ -1,23 +1,10 @@
 //! What a phone's model is known to add to the strengths it measures.
 
+use super::CalibrationConfidence;
 use crate::sighting::{Attenuation, Rssi};
 
 /// Google's list: Apache-2.0 AND CC-BY-4.0, by Google; its head says where it is from.
 const LIST: &str = include_str!("calibration.csv");
-
-/// How well a phone's radio is known (GAEN metadata 1.1, `CalibrationConfidence`).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum CalibrationConfidence {
-    /// Not calibrated, or assumed.
-    #[default]
-    Lowest = 0,
-    /// An average over models of the maker.
-    Low,
-    /// An average over models that are alike.
-    Medium,
-    /// Measured on the model.
-    High,
-}
 
 /// A model's correction and power, of Google's list of 551 models of December 2020.
 ///

@@ -1,14 +1,21 @@
 //! Published keys × log: which sightings were of whom.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Duration;
 
-use super::Exposure;
 use super::assembly::exposure;
+use super::clocks::{self, Stored};
+use super::index::Index;
+use super::rules::{Quarantine, Rules, SetAside, heard_max, judge};
+use super::search::Search;
+use super::simd::Avx512;
+use super::{Exposure, Findings};
 use crate::log::{LogError, LogReader};
-use crate::protocol::{Candidate, EphemeralId, PublishedKey, bluezone, gaen};
+use crate::protocol::{PublishedKey, bluezone, gaen};
 use crate::sighting::Sighting;
-use crate::time::UtcDay;
+use crate::time::{ClockRecord, Timestamp, UtcDay};
 
 /// How sightings are matched and counted.
 #[derive(Clone, Debug)]
@@ -22,10 +29,35 @@ pub struct MatchConfig {
     /// Power assumed of Bluezone senders, dBm; they do not tell. By default -15, what Android's
     /// "low" transmit power, which Bluezone asks for, nominally is.
     pub bluezone_tx_power_dbm: i8,
+    /// What this receiver's strengths lack to those of the reference receiver, dB:
+    /// attenuation = power - (strength + correction), as GAEN has it. By default 0.
+    pub rssi_correction_db: i8,
     /// Two sightings no further apart than this count as one stay, with the time between them; a
     /// longer gap counts nothing. By default five minutes, the most that GAEN counts for one scan.
     pub gap_max: Duration,
+    /// What computes the identifiers of keys; the exposures are the same.
+    pub backend: Backend,
+    /// Threads that search at most; fewer do if there is little to search for. By default the processor's, up to
+    /// eight.
+    pub threads: NonZeroUsize,
 }
+
+/// What computes the identifiers of published keys.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The fastest that this processor has.
+    #[default]
+    Auto,
+    /// One key after the other, with what the libraries for AES and SHA-256 find in the processor.
+    Portable,
+    /// Sixteen keys side by side in AVX-512's registers. Where the processor lacks it (F, BW and VAES), this is
+    /// [`Portable`](Self::Portable); [`Matcher::backend`] tells.
+    Avx512,
+}
+
+/// More threads share their caches and would gain little. Chosen.
+const THREADS_MAX: usize = 8;
 
 impl Default for MatchConfig {
     fn default() -> Self {
@@ -33,15 +65,27 @@ impl Default for MatchConfig {
             bluezone_tolerance: bluezone::DEFAULT_TOLERANCE,
             gaen_tolerance: gaen::TOLERANCE,
             bluezone_tx_power_dbm: -15,
+            rssi_correction_db: 0,
             gap_max: Duration::from_secs(300),
+            backend: Backend::Auto,
+            threads: thread::available_parallelism()
+                .ok()
+                .and_then(|threads| NonZeroUsize::new(threads.get().min(THREADS_MAX)))
+                .unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
 
 /// The sightings of a log, ready to be matched against any number of keys.
 pub struct Matcher {
-    config: MatchConfig,
-    index: HashMap<EphemeralId, Vec<Sighting>>,
+    pub(super) config: MatchConfig,
+    /// Sightings of identifiers of 16 bytes.
+    pub(super) gaen: Index,
+    /// Of 12 bytes.
+    pub(super) bluezone: Index,
+    pub(super) avx512: Option<Avx512>,
+    /// Sightings of them whose time cannot be trusted.
+    quarantine: Quarantine,
     sighting_count: usize,
     damage: Vec<LogError>,
     torn_bytes: u64,
@@ -50,36 +94,70 @@ pub struct Matcher {
 impl Matcher {
     /// A matcher of `sightings`.
     pub fn new(config: MatchConfig, sightings: impl IntoIterator<Item = Sighting>) -> Self {
-        let mut matcher = Self {
-            config,
-            index: HashMap::new(),
-            sighting_count: 0,
+        let mut gaen: Vec<Sighting> = sightings.into_iter().collect();
+        let is_short = |sighting: &mut Sighting| sighting.id.as_bytes().len() < 16;
+        let bluezone: Vec<Sighting> = gaen.extract_if(.., is_short).collect();
+        Self {
+            sighting_count: gaen.len() + bluezone.len(),
+            gaen: Index::new(config.gaen_tolerance, gaen),
+            bluezone: Index::new(config.bluezone_tolerance, bluezone),
+            avx512: match config.backend {
+                Backend::Portable => None,
+                Backend::Auto | Backend::Avx512 => Avx512::detect(),
+            },
+            quarantine: Quarantine::default(),
             damage: Vec::new(),
             torn_bytes: 0,
-        };
-        for sighting in sightings {
-            matcher.add(sighting);
+            config,
         }
-        matcher
     }
 
     /// A matcher of everything that `log` holds. Parts of it that are damaged are passed over and
-    /// told by [`damage`](Self::damage).
+    /// told by [`damage`](Self::damage). By what the log noted of the clocks, sightings whose time cannot be
+    /// trusted are known, and do not count.
     ///
     /// # Errors
     ///
     /// [`LogError::Io`] if the log cannot be listed.
     pub fn from_log(config: MatchConfig, log: &LogReader) -> Result<Self, LogError> {
-        let mut matcher = Self::new(config, []);
+        let mut damage = Vec::new();
+        let mut all = Vec::new();
+        // How many there are before the next note of the clocks, and that note.
+        let mut notes: Vec<(usize, Option<ClockRecord>)> = Vec::new();
         let mut sightings = log.sightings()?;
-        for sighting in sightings.by_ref() {
+        while let Some(sighting) = sightings.next() {
             match sighting {
-                Ok(sighting) => matcher.add(sighting),
-                Err(error) => matcher.damage.push(error),
+                Ok(sighting) => {
+                    let clock = sightings.clock();
+                    if notes.last().is_none_or(|(_, noted)| *noted != clock) {
+                        notes.push((all.len(), clock));
+                    }
+                    all.push(sighting);
+                }
+                Err(error) => damage.push(error),
             }
         }
-        matcher.torn_bytes = sightings.torn_bytes();
+        let torn_bytes = sightings.torn_bytes();
+        let ends = notes.iter().skip(1).map(|(from, _)| *from);
+        let ranges = notes.iter().zip(ends.chain([all.len()]));
+        let stored: Vec<Stored<'_>> = ranges
+            .map(|(&(from, clock), to)| Stored {
+                clock,
+                sightings: all.get(from..to).unwrap_or_default(),
+            })
+            .collect();
+        let quarantine = clocks::quarantine(&stored);
+        let mut matcher = Self::new(config, all);
+        (matcher.quarantine, matcher.damage, matcher.torn_bytes) = (quarantine, damage, torn_bytes);
         Ok(matcher)
+    }
+
+    /// What computes the identifiers of keys here: never [`Backend::Auto`].
+    pub fn backend(&self) -> Backend {
+        match self.avx512 {
+            Some(_) => Backend::Avx512,
+            None => Backend::Portable,
+        }
     }
 
     /// Sightings it holds.
@@ -101,38 +179,70 @@ impl Matcher {
     /// The exposures to `keys`, in the order of their days, then of the keys. Revoked keys give
     /// none.
     pub fn exposures<'k>(&self, keys: impl IntoIterator<Item = &'k PublishedKey>) -> Vec<Exposure> {
-        let mut exposures = Vec::new();
-        for (key_index, key) in keys.into_iter().enumerate() {
-            if !key.is_revoked() {
-                self.match_key(key_index, key, &mut exposures);
-            }
+        let mut search = self.search();
+        // Nobody was asked whether to cancel.
+        let _ = search.add(keys);
+        search.found().exposures
+    }
+
+    /// As [`exposures`](Self::exposures), with what was found and does not count. What was heard once the keys were
+    /// `published` is of that: a GAEN export's end, or when a Bluezone list was got.
+    pub fn findings<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k PublishedKey>,
+        published: Option<Timestamp>,
+    ) -> Findings {
+        let mut search = self.search();
+        search.published_at(published);
+        // Nobody was asked whether to cancel.
+        let _ = search.add(keys);
+        search.found()
+    }
+
+    /// Begins a search for keys that come bit by bit, with progress, and a way to cancel it.
+    pub fn search(&self) -> Search<'_> {
+        Search::new(self)
+    }
+
+    /// The sightings among which those of `key` are.
+    pub(super) fn index_of(&self, key: &PublishedKey) -> &Index {
+        match key {
+            PublishedKey::Bluezone(_) => &self.bluezone,
+            PublishedKey::Gaen(_) => &self.gaen,
         }
-        exposures.sort_by_key(|exposure| (exposure.day, exposure.key_index));
-        exposures
     }
 
-    fn add(&mut self, sighting: Sighting) {
-        self.sighting_count += 1;
-        self.index.entry(sighting.id).or_default().push(sighting);
-    }
-
-    fn match_key(&self, key_index: usize, key: &PublishedKey, out: &mut Vec<Exposure>) {
-        let tolerance = match key {
-            PublishedKey::Bluezone(_) => self.config.bluezone_tolerance,
-            PublishedKey::Gaen(_) => self.config.gaen_tolerance,
+    /// Makes exposures of those of the sightings found for one key, at least one, that count, and sets the others
+    /// aside.
+    pub(super) fn assemble(
+        &self,
+        key_index: usize,
+        key: &PublishedKey,
+        published: Option<Timestamp>,
+        heard: Vec<&Sighting>,
+        out: &mut Findings,
+    ) {
+        let rules = Rules {
+            heard_max: heard_max(&self.config, key),
+            published,
+            quarantine: &self.quarantine,
         };
-        let mut days: BTreeMap<UtcDay, Vec<&Sighting>> = BTreeMap::new();
-        key.for_each_candidate(|candidate: Candidate| {
-            for sighting in self.index.get(&candidate.id).into_iter().flatten() {
-                if candidate.heard_at(sighting.first, tolerance) {
-                    days.entry(sighting.first.utc_day())
-                        .or_default()
-                        .push(sighting);
-                }
-            }
+        let (counted, set_aside) = judge(&rules, heard);
+        let set_aside = set_aside.into_iter().map(|(sighting, reason)| SetAside {
+            key_index,
+            first: sighting.first,
+            last: sighting.last,
+            reason,
         });
+        out.set_aside.extend(set_aside);
+        let mut days: BTreeMap<UtcDay, Vec<&Sighting>> = BTreeMap::new();
+        for sighting in counted {
+            let day = days.entry(sighting.first.utc_day()).or_default();
+            day.push(sighting);
+        }
         for (day, sightings) in days {
-            out.push(exposure(&self.config, key_index, key, day, sightings));
+            let exposure = exposure(&self.config, key_index, key, day, sightings);
+            out.exposures.push(exposure);
         }
     }
 }

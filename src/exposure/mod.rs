@@ -1,16 +1,37 @@
-//! From published keys and the log to exposures that explain themselves.
+//! From published keys and the log to exposures that explain themselves, and to what they come to.
+//!
+//! A [`Matcher`] finds which sightings were of whom: an [`Exposure`] for each key and day.
+//! [`exposure_windows`] makes of these what GAEN's second interface gives, and a
+//! [risk model](risk) says what that comes to, with its reasons.
 
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 mod assembly;
 mod calibration;
+mod clocks;
+mod derivation;
+mod filter;
+mod index;
 mod matching;
 mod proximity;
+pub mod risk;
+mod rules;
+mod search;
+mod simd;
+mod window;
 
-pub use calibration::{Calibration, CalibrationConfidence};
-pub use matching::{MatchConfig, Matcher};
+pub use calibration::Calibration;
+pub use matching::{Backend, MatchConfig, Matcher};
 pub use proximity::{LogDistance, Proximity, ProximityModel, weighted_median};
+pub use rules::{Findings, NotCounted, Reason, SetAside};
+pub use search::{Cancelled, Progress, Search};
+pub use window::{
+    CalibrationConfidence, ExposureWindow, Infectiousness, InfectiousnessMap, ScanAttenuation,
+    ScanInstance, ScanSeconds, WindowConfig, exposure_windows,
+};
 
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};
@@ -58,10 +79,12 @@ pub struct CountedSighting {
     pub rssi: Option<RssiSummary>,
     /// Power at the sender's antenna, dBm, if it is known or assumed.
     pub tx_power_dbm: Option<i8>,
+    /// Losses of its frames, with what they rest on; `None` if the strength or the power is unknown.
+    pub attenuation: Option<AttenuationSummary>,
 }
 
 /// Losses, and what they rest on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AttenuationSummary {
     /// The smallest loss: the nearest moment.
@@ -75,7 +98,8 @@ pub struct AttenuationSummary {
 }
 
 /// Where the power of a sender is from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PowerBasis {
     /// From the sender's own frames (GAEN), with its confidence 0 to 3, if it gave one.
@@ -86,6 +110,19 @@ pub enum PowerBasis {
     /// Assumed: the protocol does not tell. The figures compare contacts with each other; as
     /// distances they may be off by a factor of several.
     Assumed,
+}
+
+impl PowerBasis {
+    /// The one that says less: a time is known no better than its least known sighting.
+    fn weaker(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Advertised { confidence: a }, Self::Advertised { confidence: b }) => {
+                let confidence = a.min(b);
+                Self::Advertised { confidence }
+            }
+            _ => Self::Assumed,
+        }
+    }
 }
 
 impl Exposure {

@@ -106,6 +106,7 @@ impl LogReader {
             chunks: self.chunks_of(segments),
             chunk: Vec::new().into_iter(),
             interval: None,
+            clock: None,
         })
     }
 
@@ -262,6 +263,11 @@ pub(super) struct Chunks<'a> {
 }
 
 impl Chunks<'_> {
+    /// The segment in which the chunk stands that was given last.
+    fn segment_name(&self) -> Option<&str> {
+        self.segment.as_ref().map(SegmentReader::name)
+    }
+
     /// The next chunk. An error ends the segment it stands in.
     pub(super) fn next(&mut self) -> Result<Option<ChunkRead>, LogError> {
         loop {
@@ -319,6 +325,8 @@ pub struct Sightings<'a> {
     chunk: std::vec::IntoIter<Sighting>,
     /// Of first frames; `None` for all.
     interval: Option<(Bound<Timestamp>, Bound<Timestamp>)>,
+    /// What was noted last before the chunk, in its segment.
+    clock: Option<(String, ClockRecord)>,
 }
 
 impl Sightings<'_> {
@@ -326,6 +334,12 @@ impl Sightings<'_> {
     /// that was cut by a crash, or is under way, and of which nothing was acknowledged.
     pub fn torn_bytes(&self) -> u64 {
         self.chunks.torn_bytes
+    }
+
+    /// What the log noted of the clocks last before it stored the sighting that was given last; `None` if it noted
+    /// nothing, because nobody told it the time, or in segments of versions 1 and 2.
+    pub fn clock(&self) -> Option<ClockRecord> {
+        self.clock.as_ref().map(|(_, record)| *record)
     }
 }
 
@@ -336,7 +350,17 @@ impl Sightings<'_> {
             return Some(Err(damage));
         }
         match self.chunks.next().transpose()? {
-            Ok(ChunkRead::Sightings(chunk)) => self.chunk = chunk.into_iter(),
+            Ok(ChunkRead::Sightings(chunk)) => {
+                // Another segment's says nothing of this one.
+                let segment = self.chunks.segment_name();
+                self.clock
+                    .take_if(|(name, _)| segment != Some(name.as_str()));
+                self.chunk = chunk.into_iter();
+            }
+            Ok(ChunkRead::Clock(record)) => {
+                let segment = self.chunks.segment_name();
+                self.clock = segment.map(|name| (name.to_owned(), record));
+            }
             Ok(_) => {}
             Err(error) => return Some(Err(error)),
         }

@@ -104,8 +104,8 @@ impl RollingProximityIdentifierKey {
     }
 }
 
-/// "EN-RPI", six zero bytes, the interval number in little-endian.
-fn padded(interval: IntervalNumber) -> [u8; 16] {
+/// What is encrypted to an identifier: "EN-RPI", six zero bytes, the interval number in little-endian.
+pub(crate) fn padded(interval: IntervalNumber) -> [u8; 16] {
     let [a, b, c, d] = interval.0.to_le_bytes();
     [
         b'E', b'N', b'-', b'R', b'P', b'I', 0, 0, 0, 0, 0, 0, a, b, c, d,
@@ -352,12 +352,7 @@ impl DiagnosisKey {
         rpik.identifiers(self.rolling_start(), self.rolling_period, &mut ids);
         for (offset, id) in (0..).zip(ids) {
             let interval = self.rolling_start().saturating_add(offset);
-            let next = interval.saturating_add(1).start();
-            each(Candidate {
-                id: id.into(),
-                first: interval.start(),
-                last: next.saturating_sub(Duration::from_millis(1)),
-            });
+            each(Candidate::in_interval(id, interval));
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::bluezone::PublishedEntry;
 use super::gaen::DiagnosisKey;
 use super::{EphemeralId, ProtocolKind};
-use crate::time::Timestamp;
+use crate::time::{IntervalNumber, Timestamp};
 
 /// A published key: a patient's identifiers can be computed from it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -82,6 +84,26 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// GAEN's identifier of an interval.
+    pub(crate) fn in_interval(id: [u8; 16], interval: IntervalNumber) -> Self {
+        let next = interval.saturating_add(1).start();
+        Self {
+            id: id.into(),
+            first: interval.start(),
+            last: next.saturating_sub(Duration::from_millis(1)),
+        }
+    }
+
+    /// Bluezone's identifier of the slot that begins at `start`, in Unix seconds, and lasts for `step`; both
+    /// ends inclusive as its clients compare them.
+    pub(crate) fn in_slot(id: [u8; 12], start: u64, step: u64) -> Self {
+        Self {
+            id: id.into(),
+            first: Timestamp::from_unix_seconds(start),
+            last: Timestamp::from_unix_seconds(start.saturating_add(step)),
+        }
+    }
+
     /// Whether a device whose clock differs by no more than `tolerance` could have heard it at
     /// `time`.
     pub fn heard_at(&self, time: Timestamp, tolerance: Duration) -> bool {
@@ -90,7 +112,8 @@ impl Candidate {
 }
 
 /// How an infection was established (GAEN export format, field 5).
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReportType {
     /// Not said.

@@ -7,8 +7,8 @@
 //! The names are those of Bluezone 3.0.7 (`BluezoneIdConstants.java`). Times are Unix seconds, the
 //! first a midnight UTC and the second inclusive; `max` is the number of identifiers a day.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::io::{self, BufReader, Read};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ pub enum BluezoneJsonError {
     /// More bytes than [`BYTES_MAX`].
     #[error("expected a list of at most {BYTES_MAX} bytes, got {len}")]
     TooLong {
-        /// Bytes it has.
+        /// Bytes it has, or those that were read of it.
         len: usize,
     },
     /// More entries than [`ENTRIES_MAX`].
@@ -49,6 +49,12 @@ pub enum BluezoneJsonError {
     /// Entries that stand for more identifiers than [`IDENTIFIERS_MAX`] together.
     #[error("expected entries that stand for at most {IDENTIFIERS_MAX} identifiers, got more")]
     TooManyIdentifiers,
+    /// The list could not be read, which is not its doing.
+    #[error("the list could not be read: {kind}")]
+    Io {
+        /// What kind of failure it was.
+        kind: io::ErrorKind,
+    },
     /// No JSON, or a value of the wrong type.
     #[error("expected an object with a list \"data\" of entries: line {line}, column {column}")]
     Malformed {
@@ -91,11 +97,61 @@ pub fn parse(json: &[u8]) -> Result<Vec<PublishedEntry>, BluezoneJsonError> {
     if json.len() > BYTES_MAX {
         return Err(BluezoneJsonError::TooLong { len: json.len() });
     }
-    let list: List =
-        serde_json::from_slice(json).map_err(|error| BluezoneJsonError::Malformed {
-            line: error.line(),
-            column: error.column(),
+    list(serde_json::from_slice(json))
+}
+
+/// Reads a list as [`parse`] does, as it streams out of `source`. What of it is held are its entries, and
+/// never the text: some 6 MB for [`ENTRIES_MAX`] of them.
+///
+/// # Errors
+///
+/// [`BluezoneJsonError`], with the entry's index.
+pub fn read(source: impl Read) -> Result<Vec<PublishedEntry>, BluezoneJsonError> {
+    let mut bounded = Bounded {
+        source,
+        len: 0,
+        failed: None,
+    };
+    let read = serde_json::from_reader(BufReader::with_capacity(READ_BYTES, &mut bounded));
+    // The JSON is cut then, and its fault would be told where the cause is another.
+    match bounded.failed {
+        Some(fault) => Err(fault),
+        None => list(read),
+    }
+}
+
+/// Bytes that are read at once. Chosen: few calls, little memory.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A source of at most [`BYTES_MAX`].
+struct Bounded<R> {
+    source: R,
+    len: usize,
+    failed: Option<BluezoneJsonError>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(into).inspect_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(BluezoneJsonError::Io { kind });
+            }
         })?;
+        self.len += read;
+        if self.len > BYTES_MAX {
+            self.failed = Some(BluezoneJsonError::TooLong { len: self.len });
+            return Err(io::Error::other("too long"));
+        }
+        Ok(read)
+    }
+}
+
+fn list(read: serde_json::Result<List>) -> Result<Vec<PublishedEntry>, BluezoneJsonError> {
+    let list = read.map_err(|error| BluezoneJsonError::Malformed {
+        line: error.line(),
+        column: error.column(),
+    })?;
     list.data.0
 }
 
@@ -147,7 +203,7 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         let mut identifiers = 0;
-        while let Some(entry) = seq.next_element::<Entry<'_>>()? {
+        while let Some(entry) = seq.next_element::<Entry>()? {
             let index = entries.len();
             let checked = match index < ENTRIES_MAX {
                 true => entry.check(index),
@@ -175,29 +231,27 @@ impl<'de> Visitor<'de> for EntriesVisitor {
 /// An entry as it is written. Every field is optional here so that a missing one is named with its
 /// entry's index.
 #[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    daily_key: Option<Cow<'a, str>>,
+struct Entry {
+    daily_key: Option<KeyText>,
     time_start: Option<u64>,
     time_end: Option<u64>,
     max: Option<u64>,
 }
 
-impl Entry<'_> {
+impl Entry {
     fn check(&self, index: usize) -> Result<PublishedEntry, BluezoneJsonError> {
         let missing = |field| BluezoneJsonError::FieldMissing { index, field };
         let invalid = |source| BluezoneJsonError::Invalid { index, source };
-        let hex = self.daily_key.as_deref().ok_or(missing("daily_key"))?;
-        if hex.len() != 2 * KEY_BYTES {
-            return Err(invalid(InvalidKey::KeyLength {
-                expected: KEY_BYTES,
-                got: hex.len() / 2,
-            }));
-        }
-        let mut daily_key = [0; KEY_BYTES];
-        HEXLOWER_PERMISSIVE
-            .decode_mut(hex.as_bytes(), &mut daily_key)
-            .map_err(|_| BluezoneJsonError::KeyNotHex { index })?;
+        let daily_key = match self.daily_key.as_ref().ok_or(missing("daily_key"))? {
+            KeyText::Key(key) => *key,
+            KeyText::Length(got) => {
+                return Err(invalid(InvalidKey::KeyLength {
+                    expected: KEY_BYTES,
+                    got: *got,
+                }));
+            }
+            KeyText::NotHex => return Err(BluezoneJsonError::KeyNotHex { index }),
+        };
         let time_start = self.time_start.ok_or(missing("time_start"))?;
         let time_end = self.time_end.ok_or(missing("time_end"))?;
         let slots_per_day = self.max.ok_or(missing("max"))?;
@@ -207,238 +261,41 @@ impl Entry<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// A daily key's text: read where it stands, without a copy.
+enum KeyText {
+    Key([u8; KEY_BYTES]),
+    /// Text for so many bytes.
+    Length(usize),
+    NotHex,
+}
 
-    use super::*;
-
-    const DAY: u64 = 1_596_844_800;
-
-    fn entry_json(key: &str, start: i64, end: u64, max: &str) -> String {
-        format!(
-            "{{\"data\":[{{\"daily_key\":\"{key}\",\"time_start\":{start},\"time_end\":{end},\"max\":{max}}}]}}"
-        )
-    }
-
-    fn one(key: &str, start: u64, max: &str) -> Result<Vec<PublishedEntry>, BluezoneJsonError> {
-        parse(entry_json(key, start as i64, DAY + 86_399, max).as_bytes())
-    }
-
-    fn entry(byte: u8) -> PublishedEntry {
-        PublishedEntry::new([byte; 32], DAY, DAY + 86_399, 96).unwrap()
-    }
-
-    #[test]
-    fn an_entry_as_bluezone_writes_it() {
-        let hex = "ab".repeat(32);
-        let expected = vec![entry(0xAB)];
-        assert_eq!(one(&hex, DAY, "96").unwrap(), expected);
-        assert_eq!(one(&hex.to_uppercase(), DAY, "96").unwrap(), expected);
-        assert_eq!(
-            write(&expected),
-            format!(
-                "{{\"data\":[{{\"daily_key\":\"{hex}\",\"time_start\":1596844800,\
-                 \"time_end\":1596931199,\"max\":96}}]}}"
-            )
-        );
-        assert_eq!(parse(b"{\"data\":[]}").unwrap(), vec![]);
-        assert_eq!(write(&[]), "{\"data\":[]}");
-    }
-
-    #[test]
-    fn entries_that_stand_for_too_many_identifiers() {
-        let long = PublishedEntry::new([7; 32], DAY, DAY + 21 * 86_400, 144).unwrap();
-        let count = usize::try_from(IDENTIFIERS_MAX / long.candidate_count()).unwrap();
-        assert!(parse(write(&vec![long.clone(); count]).as_bytes()).is_ok());
-        assert_eq!(
-            parse(write(&vec![long; count + 1]).as_bytes()),
-            Err(BluezoneJsonError::TooManyIdentifiers)
-        );
-    }
-
-    #[test]
-    fn unknown_fields_are_ignored() {
-        let json = format!(
-            " {{\"version\":[1,{{}}], \"data\": [ {{\"max\":96, \"note\":{{\"a\":null}}, \"time_end\":{}, \
-             \"daily_key\":\"{}\", \"time_start\":{DAY}}} ] }}\n",
-            DAY + 86_399,
-            "07".repeat(32)
-        );
-        assert_eq!(parse(json.as_bytes()).unwrap(), vec![entry(7)]);
-    }
-
-    #[test]
-    fn escaped_hex_is_hex() {
-        let hex = format!("\\u0030{}", "7".to_owned() + &"07".repeat(31));
-        assert_eq!(one(&hex, DAY, "96").unwrap(), vec![entry(7)]);
-    }
-
-    #[test]
-    fn key_too_short() {
-        let error = one(&"ab".repeat(31), DAY, "96").unwrap_err();
-        let source = InvalidKey::KeyLength {
-            expected: 32,
-            got: 31,
-        };
-        assert_eq!(error, BluezoneJsonError::Invalid { index: 0, source });
-        assert_eq!(
-            error.to_string(),
-            "entry 0: expected a key of 32 bytes, got 31"
-        );
-        assert!(one(&"a".repeat(63), DAY, "96").is_err());
-        assert!(one("", DAY, "96").is_err());
-    }
-
-    #[test]
-    fn key_not_hex() {
-        let error = one(&"xy".repeat(32), DAY, "96").unwrap_err();
-        assert_eq!(error, BluezoneJsonError::KeyNotHex { index: 0 });
-        // 64 bytes of text that are not 64 digits.
-        assert!(one(&"ộ ".repeat(16), DAY, "96").is_err());
-    }
-
-    #[test]
-    fn rules_broken_are_named() {
-        let hex = "ab".repeat(32);
-        let source = |result: Result<_, _>| match result.unwrap_err() {
-            BluezoneJsonError::Invalid { index: 0, source } => source,
-            other => panic!("{other}"),
-        };
-        assert_eq!(
-            source(one(&hex, DAY + 1, "96")),
-            InvalidKey::StartNotMidnight {
-                time_start: DAY + 1
-            }
-        );
-        assert!(matches!(
-            source(one(&hex, DAY + 86_400, "96")),
-            InvalidKey::Span { .. }
-        ));
-        for (max, slots_per_day) in [("0", 0), ("97", 97), ("18446744073709551615", u32::MAX)] {
-            assert_eq!(
-                source(one(&hex, DAY, max)),
-                InvalidKey::SlotsPerDay { slots_per_day }
-            );
-        }
-    }
-
-    #[test]
-    fn the_entry_at_fault_is_named() {
-        let mut json = write(&[entry(1), entry(2), entry(3)]);
-        json = json.replace(&"03".repeat(32), "03");
-        assert!(matches!(
-            parse(json.as_bytes()),
-            Err(BluezoneJsonError::Invalid { index: 2, .. })
-        ));
-        let json = write(&[entry(1), entry(2)]).replacen(",\"max\":96}]", "}]", 1);
-        assert_eq!(
-            parse(json.as_bytes()),
-            Err(BluezoneJsonError::FieldMissing {
-                index: 1,
-                field: "max"
-            })
-        );
-    }
-
-    #[test]
-    fn wrong_types() {
-        let hex = "ab".repeat(32);
-        for max in ["-1", "1.5", "\"96\"", "[]", "1e400"] {
-            assert!(
-                matches!(
-                    one(&hex, DAY, max),
-                    Err(BluezoneJsonError::Malformed { line: 1, .. })
-                ),
-                "{max}"
-            );
-        }
-        let negative = entry_json(&hex, -86_400, DAY, "96");
-        for json in [
-            "",
-            "null",
-            "[]",
-            "{}",
-            "{\"data\":{}}",
-            "{\"data\":null}",
-            "{\"data\":[1]}",
-            "{\"data\":[null]}",
-            "{\"data\":[],\"data\":[]}",
-            "{\"data\":[]} x",
-            &negative,
-        ] {
-            assert!(
-                matches!(
-                    parse(json.as_bytes()),
-                    Err(BluezoneJsonError::Malformed { .. })
-                ),
-                "{json}"
-            );
-        }
-        assert!(parse(&[0xFF, 0xFE]).is_err());
-    }
-
-    #[test]
-    fn nested_a_million_deep() {
-        let json = format!("{{\"x\":{}", "[".repeat(1_000_000));
-        assert!(parse(json.as_bytes()).is_err());
-    }
-
-    #[test]
-    fn truncated_everywhere() {
-        let json = write(&[entry(1), entry(2)]);
-        for end in 0..json.len() {
-            assert!(parse(&json.as_bytes()[..end]).is_err(), "{end}");
-        }
-    }
-
-    #[test]
-    fn limits() {
-        let json = write(&vec![entry(1); ENTRIES_MAX]);
-        assert!(json.len() <= BYTES_MAX);
-        assert_eq!(parse(json.as_bytes()).unwrap().len(), ENTRIES_MAX);
-        let json = write(&vec![entry(1); ENTRIES_MAX + 1]);
-        assert_eq!(
-            parse(json.as_bytes()),
-            Err(BluezoneJsonError::TooManyEntries)
-        );
-        assert_eq!(
-            parse(&vec![b' '; BYTES_MAX + 1]),
-            Err(BluezoneJsonError::TooLong { len: BYTES_MAX + 1 })
-        );
-    }
-
-    prop_compose! {
-        fn any_entry()(
-            key: [u8; 32],
-            day in 0..20_000u64,
-            span in 0..=21 * 86_400u64,
-            slots in prop::sample::select(vec![1u32, 24, 96, 144]),
-        ) -> PublishedEntry {
-            PublishedEntry::new(key, day * 86_400, day * 86_400 + span, slots).unwrap()
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn written_lists_are_read(entries in prop::collection::vec(any_entry(), 0..20)) {
-            let json = write(&entries);
-            prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
-            prop_assert_eq!(parse(json.as_bytes()).unwrap(), entries);
-        }
-
-        #[test]
-        fn any_bytes(bytes: Vec<u8>) {
-            let _ = parse(&bytes);
-        }
-
-        #[test]
-        fn mutations(at: prop::sample::Index, byte: u8) {
-            let mut json = write(&[entry(1), entry(2)]).into_bytes();
-            *at.get_mut(&mut json) = byte;
-            if let Ok(entries) = parse(&json) {
-                prop_assert!(entries.len() <= 2);
-            }
-        }
+impl<'de> Deserialize<'de> for KeyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyTextVisitor)
     }
 }
+
+struct KeyTextVisitor;
+
+impl Visitor<'_> for KeyTextVisitor {
+    type Value = KeyText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a daily key in hexadecimal")
+    }
+
+    fn visit_str<E>(self, hex: &str) -> Result<KeyText, E> {
+        if hex.len() != 2 * KEY_BYTES {
+            return Ok(KeyText::Length(hex.len() / 2));
+        }
+        let mut key = [0; KEY_BYTES];
+        let decoded = HEXLOWER_PERMISSIVE.decode_mut(hex.as_bytes(), &mut key);
+        Ok(match decoded {
+            Ok(_) => KeyText::Key(key),
+            Err(_) => KeyText::NotHex,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

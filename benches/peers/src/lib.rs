@@ -2,6 +2,8 @@
 //! SQLCipher, redb and fjall. The same sightings, each batch on the disk before the next begins, and
 //! everything that a sighting says encrypted in all of them.
 //!
+//! Beside that, truyvet's matcher with `contact-tracing` and `tcn`, the published crates of its kind: the bench `matching`.
+//!
 //! `cargo bench -p truyvet-peers` measures time; the programs `log_size` and `flood` what is on the disk
 //! and in memory. docs/log-figures.md has what they printed.
 

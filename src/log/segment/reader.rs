@@ -63,6 +63,10 @@ pub(crate) struct SegmentReader<'a> {
 }
 
 impl<'a> SegmentReader<'a> {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Opens the segment; `length` is what the log's manifest says of it.
     ///
     /// # Errors

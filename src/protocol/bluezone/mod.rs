@@ -22,7 +22,7 @@ pub(crate) use wire::APPLE_COMPANY;
 pub use wire::WireProfile;
 pub(super) use wire::uuid_of;
 
-use super::{Candidate, EphemeralId, InvalidKey};
+use super::{Candidate, InvalidKey};
 use crate::crypto::sha256;
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -38,9 +38,9 @@ pub const SLOT_LENGTH: Duration = Duration::from_secs(86_400 / SLOTS_PER_DAY as 
 /// clocks set by hand; it stays far below a slot, so that a replay gains little.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(120);
 
-const SALT: &[u8] = b"bluzonesubkey";
+pub(crate) const SALT: &[u8; 13] = b"bluzonesubkey";
 const PICKED_BYTES: [usize; 12] = [0, 4, 8, 12, 16, 18, 20, 22, 24, 26, 28, 30];
-const DAY_SECONDS: u64 = 86_400;
+pub(crate) const DAY_SECONDS: u64 = 86_400;
 
 /// Slots a day that an entry may claim. Bluezone's server could set the number: it was 96 in version
 /// 3 and 144 in version 2.
@@ -111,7 +111,8 @@ impl SubKey {
     }
 }
 
-fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
+/// The twelve bytes of `sub_key` that are on the air.
+pub(crate) fn pick(sub_key: &[u8; 32]) -> [u8; 12] {
     PICKED_BYTES.map(|index| sub_key.get(index).copied().unwrap_or(0))
 }
 
@@ -201,11 +202,7 @@ impl PublishedEntry {
                 if start > self.time_end {
                     return;
                 }
-                each(Candidate {
-                    id: EphemeralId::from(sub_key.identifier()),
-                    first: Timestamp::from_unix_seconds(start),
-                    last: Timestamp::from_unix_seconds(start + step),
-                });
+                each(Candidate::in_slot(sub_key.identifier(), start, step));
                 start += step;
             }
             daily_key = daily_key.next_in_chain();

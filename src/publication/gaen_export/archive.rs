@@ -1,51 +1,110 @@
 //! The zip container: two entries out of it and into it, and nothing it claims is believed.
 
-use std::io::Write;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Mutex, PoisonError};
 
-use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchive, ZipArchiveWriter};
-use rawzip::{ZipArchiveEntryWayfinder, ZipSliceArchive};
+use rawzip::{CompressionMethod, Crc32, DataDescriptorOutput, ErrorKind, ReaderAt};
+use rawzip::{RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder, ZipArchiveWriter};
+use rawzip::{ZipLocator, ZipReader, ZipVerification};
 
-use super::{ARCHIVE_BYTES_MAX, BIN, BIN_BYTES_MAX, ENTRIES_MAX, ExportError, SIG, SIG_BYTES_MAX};
+use super::deflate::{Inflate, InflateFault, deflated};
+use super::{
+    ARCHIVE_BYTES_MAX, BIN, BIN_BYTES_MAX, ENTRIES_MAX, ExportError, RATIO_FREE_BYTES, RATIO_MAX,
+    SIG, SIG_BYTES_MAX,
+};
 
-/// The two files of an export.
-pub(super) struct Files {
-    pub(super) bin: Vec<u8>,
-    pub(super) sig: Vec<u8>,
+/// An export's zip, of which the directory has been read and both entries found.
+pub(super) struct Archive<R> {
+    zip: ZipArchive<Shared<R>>,
+    bin: Found,
+    sig: Found,
 }
 
-/// Takes both files out of `zip`. Entries of other names are ignored, their contents never touched.
-pub(super) fn unpack(zip: &[u8]) -> Result<Files, ExportError> {
-    if zip.len() > ARCHIVE_BYTES_MAX {
-        return Err(ExportError::ArchiveTooLong { len: zip.len() });
-    }
-    let archive = ZipArchive::from_slice(zip).map_err(not_zip)?;
-    let mut bin = Wanted::new(BIN, BIN_BYTES_MAX);
-    let mut sig = Wanted::new(SIG, SIG_BYTES_MAX);
-    let mut entries = archive.entries();
-    let mut count = 0;
-    while let Some(entry) = entries.next_entry().map_err(not_zip)? {
-        count += 1;
-        if count > ENTRIES_MAX {
-            return Err(ExportError::TooManyEntries);
-        }
-        for wanted in [&mut bin, &mut sig] {
-            if entry.file_path().as_bytes() == wanted.name.as_bytes() {
-                wanted.found(Found {
-                    place: entry.wayfinder(),
-                    method: entry.compression_method(),
-                    encrypted: entry.flags().is_encrypted(),
-                })?;
+/// An entry, and what the directory says of it.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    name: &'static str,
+    place: ZipArchiveEntryWayfinder,
+    method: CompressionMethod,
+}
+
+/// A file of which several readers read, each where it is.
+struct Shared<R>(Mutex<R>);
+
+impl<R: Read + Seek> ReaderAt for Shared<R> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        // Each reading begins with a seek: whoever panicked has left nothing behind that matters.
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        loop {
+            match file.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
             }
         }
     }
-    Ok(Files {
-        bin: bin.contents(&archive)?,
-        sig: sig.contents(&archive)?,
-    })
+}
+
+impl<R: Read + Seek> Archive<R> {
+    /// Reads the directory of `file`. Entries of other names are ignored, their contents never
+    /// touched.
+    pub(super) fn open(mut file: R) -> Result<Self, ExportError> {
+        let len = file.seek(SeekFrom::End(0)).map_err(failed)?;
+        if len > ARCHIVE_BYTES_MAX as u64 {
+            return Err(ExportError::ArchiveTooLong { len });
+        }
+        let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+        let file = Shared(Mutex::new(file));
+        let zip = ZipLocator::new().locate_in_reader(file, &mut buffer, len);
+        let zip = zip.map_err(|(_, error)| not_zip(error))?;
+        let mut bin = Wanted::new(BIN, BIN_BYTES_MAX);
+        let mut sig = Wanted::new(SIG, SIG_BYTES_MAX);
+        let mut entries = zip.entries(&mut buffer);
+        let mut count = 0;
+        while let Some(entry) = entries.next_entry().map_err(not_zip)? {
+            count += 1;
+            if count > ENTRIES_MAX {
+                return Err(ExportError::TooManyEntries);
+            }
+            for wanted in [&mut bin, &mut sig] {
+                if entry.file_path().as_bytes() == wanted.name.as_bytes() {
+                    let encrypted = entry.flags().is_encrypted();
+                    wanted.found(entry.wayfinder(), entry.compression_method(), encrypted)?;
+                }
+            }
+        }
+        let (bin, sig) = (bin.checked()?, sig.checked()?);
+        Ok(Self { zip, bin, sig })
+    }
+
+    /// `export.bin`, from its beginning.
+    pub(super) fn bin(&self) -> Result<Entry<'_, R>, ExportError> {
+        Entry::open(&self.zip, self.bin)
+    }
+
+    /// The whole of `export.sig`.
+    pub(super) fn sig(&self) -> Result<Vec<u8>, ExportError> {
+        let mut entry = Entry::open(&self.zip, self.sig)?;
+        let mut contents = vec![0; usize::try_from(entry.left).unwrap_or(SIG_BYTES_MAX)];
+        let read = entry.read_full(&mut contents)?;
+        contents.truncate(read);
+        Ok(contents)
+    }
 }
 
 fn not_zip(error: rawzip::Error) -> ExportError {
-    ExportError::NotZip {
+    match error.into_kind() {
+        ErrorKind::IO(error) if error.kind() != io::ErrorKind::UnexpectedEof => failed(error),
+        kind => ExportError::NotZip {
+            reason: rawzip::Error::from(kind).to_string(),
+        },
+    }
+}
+
+/// The file could not be read.
+pub(super) fn failed(error: io::Error) -> ExportError {
+    ExportError::Io {
+        kind: error.kind(),
         reason: error.to_string(),
     }
 }
@@ -54,13 +113,7 @@ fn not_zip(error: rawzip::Error) -> ExportError {
 struct Wanted {
     name: &'static str,
     bytes_max: usize,
-    entry: Option<Found>,
-}
-
-struct Found {
-    place: ZipArchiveEntryWayfinder,
-    method: CompressionMethod,
-    encrypted: bool,
+    entry: Option<(Found, bool)>,
 }
 
 impl Wanted {
@@ -72,331 +125,163 @@ impl Wanted {
         }
     }
 
-    fn found(&mut self, entry: Found) -> Result<(), ExportError> {
+    fn found(
+        &mut self,
+        place: ZipArchiveEntryWayfinder,
+        method: CompressionMethod,
+        encrypted: bool,
+    ) -> Result<(), ExportError> {
+        let name = self.name;
+        let found = Found {
+            name,
+            place,
+            method,
+        };
         // Two readers that disagree on which of two entries counts would read different keys.
-        match self.entry.replace(entry) {
+        match self.entry.replace((found, encrypted)) {
             None => Ok(()),
-            Some(_) => Err(ExportError::EntryRepeated { name: self.name }),
+            Some(_) => Err(ExportError::EntryRepeated { name }),
         }
     }
 
-    fn contents<T: AsRef<[u8]>>(
-        &self,
-        archive: &ZipSliceArchive<T>,
-    ) -> Result<Vec<u8>, ExportError> {
-        let name = self.name;
-        let found = self
-            .entry
-            .as_ref()
-            .ok_or(ExportError::EntryMissing { name })?;
-        if found.encrypted {
+    /// The entry, if what the directory says of it may be.
+    fn checked(self) -> Result<Found, ExportError> {
+        let (name, max) = (self.name, self.bytes_max as u64);
+        let (found, encrypted) = self.entry.ok_or(ExportError::EntryMissing { name })?;
+        if encrypted {
             return Err(ExportError::EntryEncrypted { name });
         }
-        let claimed = found.place.uncompressed_size_hint();
-        let len = self.within_limit(claimed)?;
-        let entry = archive.get_entry(found.place).map_err(not_zip)?;
-        let contents = match found.method {
-            CompressionMethod::STORE => self.stored(entry.data())?,
-            CompressionMethod::DEFLATE => self.inflated(entry.data(), len)?,
-            method => {
-                let method = method.as_u16();
-                return Err(ExportError::EntryMethod { name, method });
+        if ![CompressionMethod::STORE, CompressionMethod::DEFLATE].contains(&found.method) {
+            let method = found.method.as_u16();
+            return Err(ExportError::EntryMethod { name, method });
+        }
+        let len = found.place.uncompressed_size_hint();
+        let compressed = found.place.compressed_size_hint();
+        if len > max {
+            return Err(ExportError::EntryTooLong { name, len, max });
+        }
+        if len > RATIO_FREE_BYTES && len > compressed.saturating_mul(RATIO_MAX) {
+            return Err(ExportError::EntryRatio {
+                name,
+                len,
+                compressed,
+            });
+        }
+        Ok(found)
+    }
+}
+
+/// An entry's contents as they stream out: exactly as many as the directory says, or an error.
+pub(super) struct Entry<'a, R> {
+    name: &'static str,
+    contents: Contents<ZipReader<&'a Shared<R>>>,
+    len: u64,
+    left: u64,
+    crc: Crc32,
+    expected: ZipVerification,
+}
+
+enum Contents<T> {
+    Stored(T),
+    Deflated(Box<Inflate<T>>),
+}
+
+impl<'a, R: Read + Seek> Entry<'a, R> {
+    fn open(zip: &'a ZipArchive<Shared<R>>, found: Found) -> Result<Self, ExportError> {
+        let entry = zip.get_entry(found.place).map_err(not_zip)?;
+        let data = entry.reader();
+        let expected = data.claim_verifier();
+        let len = found.place.uncompressed_size_hint();
+        Ok(Self {
+            name: found.name,
+            contents: match found.method {
+                CompressionMethod::STORE => Contents::Stored(data),
+                _ => Contents::Deflated(Box::new(Inflate::new(data))),
+            },
+            len,
+            left: len,
+            crc: Crc32::new(),
+            expected,
+        })
+    }
+
+    /// Bytes it has, as the directory says.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `into` as far as there is something, and says how far. Whoever got less than asked for,
+    /// or all of [`len`](Self::len), has had the whole, and its CRC-32 is the directory's.
+    pub(super) fn read_full(&mut self, into: &mut [u8]) -> Result<usize, ExportError> {
+        let (name, wanted) = (self.name, self.left.min(into.len() as u64) as usize);
+        let mut filled = 0;
+        while let Some(rest) = into.get_mut(filled..wanted).filter(|rest| !rest.is_empty()) {
+            match self.contents.read(rest) {
+                Ok(0) => return Err(ExportError::EntryCorrupted { name }),
+                Ok(read) => filled += read,
+                Err(fault) => return Err(fault.of(name)),
             }
-        };
-        let expected = entry.claim_verifier();
-        if contents.len() != len || rawzip::crc32(&contents) != expected.crc {
+        }
+        self.crc.update(into.get(..filled).unwrap_or_default());
+        self.left -= filled as u64;
+        if self.left == 0 {
+            self.check_end()?;
+        }
+        Ok(filled)
+    }
+
+    /// That no more comes, and the CRC-32.
+    fn check_end(&mut self) -> Result<(), ExportError> {
+        let (name, max) = (self.name, self.len);
+        let more = self
+            .contents
+            .read(&mut [0])
+            .map_err(|fault| fault.of(name))?;
+        if more > 0 && matches!(self.contents, Contents::Deflated(_)) {
+            let len = max + 1;
+            return Err(ExportError::EntryTooLong { name, len, max });
+        }
+        if more > 0 || self.crc.checksum() != self.expected.crc {
             return Err(ExportError::EntryCorrupted { name });
         }
-        Ok(contents)
+        Ok(())
     }
+}
 
-    fn within_limit(&self, claimed: u64) -> Result<usize, ExportError> {
-        usize::try_from(claimed)
-            .ok()
-            .filter(|len| *len <= self.bytes_max)
-            .ok_or(ExportError::EntryTooLong {
-                name: self.name,
-                len: claimed,
-                max: self.bytes_max as u64,
-            })
+impl<T: Read> Contents<T> {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, InflateFault> {
+        match self {
+            Self::Stored(data) => Ok(data.read(into)?),
+            Self::Deflated(data) => data.read(into),
+        }
     }
+}
 
-    fn stored(&self, data: &[u8]) -> Result<Vec<u8>, ExportError> {
-        self.within_limit(data.len() as u64)?;
-        Ok(data.to_vec())
-    }
-
-    /// Inflates no further than one byte past the `len` that the entry claims: the buffer grows with
-    /// what really comes out, up to the limit.
-    fn inflated(&self, data: &[u8], len: usize) -> Result<Vec<u8>, ExportError> {
-        let name = self.name;
-        miniz_oxide::inflate::decompress_to_vec_with_limit(data, len + 1).map_err(|error| {
-            match error.status {
-                miniz_oxide::inflate::TINFLStatus::HasMoreOutput => ExportError::EntryTooLong {
-                    name,
-                    len: len as u64 + 1,
-                    max: len as u64,
-                },
-                _ => ExportError::EntryCorrupted { name },
-            }
-        })
+impl InflateFault {
+    fn of(self, name: &'static str) -> ExportError {
+        match self {
+            Self::Corrupted => ExportError::EntryCorrupted { name },
+            Self::Io(error) => failed(error),
+        }
     }
 }
 
 /// A zip of both files, deflated as every server does. No time of writing: the same files give the
-/// same zip.
-pub(super) fn pack(bin: &[u8], sig: &[u8]) -> Result<Vec<u8>, rawzip::Error> {
-    /// zlib's usual level: keys are random, so higher ones gain nothing.
-    const LEVEL: u8 = 6;
+/// same zip. `None` if it cannot be made.
+pub(super) fn pack(bin: &[u8], sig: &[u8]) -> Option<Vec<u8>> {
     let mut archive = ZipArchiveWriter::new(Vec::with_capacity(bin.len() + 1024));
     for (name, contents) in [(BIN, bin), (SIG, sig)] {
-        let (mut entry, _) = archive
-            .new_file(name)
+        let file = archive.new_file(name);
+        let (mut entry, _) = file
             .compression_method(CompressionMethod::DEFLATE)
-            .start()?;
-        let deflated = miniz_oxide::deflate::compress_to_vec(contents, LEVEL);
-        entry.write_all(&deflated).map_err(rawzip::Error::from)?;
+            .start()
+            .ok()?;
+        entry.write_all(&deflated(contents)?).ok()?;
         let (crc, len) = (rawzip::crc32(contents), contents.len() as u64);
-        entry.finish(DataDescriptorOutput::new(crc, len))?;
+        entry.finish(DataDescriptorOutput::new(crc, len)).ok()?;
     }
-    archive.finish()
+    archive.finish().ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A zip of entries as they are told, right or wrong.
-    struct Entry<'a> {
-        name: &'a str,
-        method: CompressionMethod,
-        data: &'a [u8],
-        crc: u32,
-        len: u64,
-        encrypted: bool,
-    }
-
-    impl<'a> Entry<'a> {
-        fn stored(name: &'a str, data: &'a [u8]) -> Self {
-            Self {
-                name,
-                method: CompressionMethod::STORE,
-                data,
-                crc: rawzip::crc32(data),
-                len: data.len() as u64,
-                encrypted: false,
-            }
-        }
-    }
-
-    fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
-        let mut archive = ZipArchiveWriter::new(Vec::new());
-        for told in entries {
-            let (mut entry, _) = archive
-                .new_file(told.name)
-                .compression_method(told.method)
-                .encrypted(told.encrypted)
-                .start()
-                .unwrap();
-            entry.write_all(told.data).unwrap();
-            entry
-                .finish(DataDescriptorOutput::new(told.crc, told.len))
-                .unwrap();
-        }
-        archive.finish().unwrap()
-    }
-
-    fn refusal(bytes: &[u8]) -> ExportError {
-        match unpack(bytes) {
-            Err(error) => error,
-            Ok(_) => panic!("accepted"),
-        }
-    }
-
-    fn refused(entries: &[Entry<'_>]) -> ExportError {
-        refusal(&zip(entries))
-    }
-
-    fn sig() -> Entry<'static> {
-        Entry::stored(SIG, b"sig")
-    }
-
-    #[test]
-    fn stored_and_deflated_are_read() {
-        for bytes in [
-            zip(&[Entry::stored(BIN, b"bin"), sig()]),
-            zip(&[
-                sig(),
-                Entry::stored("readme", b""),
-                Entry::stored(BIN, b"bin"),
-            ]),
-            pack(b"bin", b"sig").unwrap(),
-        ] {
-            let files = unpack(&bytes).unwrap();
-            assert_eq!((&files.bin[..], &files.sig[..]), (&b"bin"[..], &b"sig"[..]));
-        }
-        let files = unpack(&pack(b"", b"").unwrap()).unwrap();
-        assert!(files.bin.is_empty() && files.sig.is_empty());
-    }
-
-    #[test]
-    fn entry_missing() {
-        assert_eq!(refused(&[sig()]), ExportError::EntryMissing { name: BIN });
-        assert_eq!(
-            refused(&[
-                Entry::stored(BIN, b"bin"),
-                Entry::stored("x/export.sig", b"sig")
-            ]),
-            ExportError::EntryMissing { name: SIG }
-        );
-        assert_eq!(refused(&[]), ExportError::EntryMissing { name: BIN });
-    }
-
-    #[test]
-    fn entry_repeated() {
-        let entries = [Entry::stored(BIN, b"a"), sig(), Entry::stored(BIN, b"b")];
-        assert_eq!(refused(&entries), ExportError::EntryRepeated { name: BIN });
-        assert_eq!(
-            refused(&[sig(), sig()]),
-            ExportError::EntryRepeated { name: SIG }
-        );
-    }
-
-    #[test]
-    fn entry_encrypted() {
-        let mut bin = Entry::stored(BIN, b"bin");
-        bin.encrypted = true;
-        assert_eq!(
-            refused(&[bin, sig()]),
-            ExportError::EntryEncrypted { name: BIN }
-        );
-    }
-
-    #[test]
-    fn entry_of_another_method() {
-        let mut bin = Entry::stored(BIN, b"bin");
-        bin.method = CompressionMethod::ZSTD;
-        let error = ExportError::EntryMethod {
-            name: BIN,
-            method: 93,
-        };
-        assert_eq!(refused(&[bin, sig()]), error);
-    }
-
-    #[test]
-    fn zip_bomb() {
-        // 64 MiB of zeros in 64 KiB: refused by what it claims, and by what comes out if it
-        // claims less.
-        let zeros = vec![0; 64 << 20];
-        let data = miniz_oxide::deflate::compress_to_vec(&zeros, 6);
-        drop(zeros);
-        let claiming = |len| Entry {
-            name: BIN,
-            method: CompressionMethod::DEFLATE,
-            data: &data,
-            crc: 0,
-            len,
-            encrypted: false,
-        };
-        let too_long = |len, max| ExportError::EntryTooLong {
-            name: BIN,
-            len,
-            max,
-        };
-        let max = BIN_BYTES_MAX as u64;
-        assert_eq!(
-            refused(&[claiming(64 << 20), sig()]),
-            too_long(64 << 20, max)
-        );
-        assert_eq!(refused(&[claiming(max + 1), sig()]), too_long(max + 1, max));
-        assert_eq!(refused(&[claiming(100), sig()]), too_long(101, 100));
-        assert_eq!(refused(&[claiming(0), sig()]), too_long(1, 0));
-        assert_eq!(refused(&[claiming(max), sig()]), too_long(max + 1, max));
-    }
-
-    #[test]
-    fn claims_more_than_it_holds() {
-        for (len, crc) in [
-            (4, rawzip::crc32(b"bin")),
-            (3, 0),
-            (2, rawzip::crc32(b"bi")),
-        ] {
-            let mut bin = Entry::stored(BIN, b"bin");
-            (bin.len, bin.crc) = (len, crc);
-            assert_eq!(
-                refused(&[bin, sig()]),
-                ExportError::EntryCorrupted { name: BIN }
-            );
-            let deflated = miniz_oxide::deflate::compress_to_vec(b"bin", 6);
-            let bin = Entry {
-                name: BIN,
-                method: CompressionMethod::DEFLATE,
-                data: &deflated,
-                crc,
-                len,
-                encrypted: false,
-            };
-            assert!(unpack(&zip(&[bin, sig()])).is_err());
-        }
-        // A size past 32 bits needs a zip64 record; the claim alone is refused.
-        let mut bin = Entry::stored(BIN, b"bin");
-        bin.len = 1 << 40;
-        assert!(matches!(
-            refused(&[bin, sig()]),
-            ExportError::EntryTooLong { .. }
-        ));
-    }
-
-    #[test]
-    fn too_many_entries() {
-        let names: Vec<String> = (0..=ENTRIES_MAX).map(|n| n.to_string()).collect();
-        let entries: Vec<Entry<'_>> = names.iter().map(|name| Entry::stored(name, b"")).collect();
-        assert_eq!(refused(&entries), ExportError::TooManyEntries);
-    }
-
-    #[test]
-    fn archive_too_long() {
-        let len = ARCHIVE_BYTES_MAX + 1;
-        assert_eq!(refusal(&vec![0; len]), ExportError::ArchiveTooLong { len });
-        assert!(matches!(refusal(b""), ExportError::NotZip { .. }));
-    }
-
-    #[test]
-    fn sig_too_long() {
-        let long = vec![0; SIG_BYTES_MAX + 1];
-        assert_eq!(
-            refused(&[Entry::stored(BIN, b""), Entry::stored(SIG, &long)]),
-            ExportError::EntryTooLong {
-                name: SIG,
-                len: SIG_BYTES_MAX as u64 + 1,
-                max: SIG_BYTES_MAX as u64,
-            }
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes(bytes: Vec<u8>) {
-            prop_assert!(unpack(&bytes).is_err());
-        }
-
-        #[test]
-        fn packed_files_are_unpacked(bin: Vec<u8>, sig: Vec<u8>) {
-            let files = unpack(&pack(&bin, &sig).unwrap()).unwrap();
-            prop_assert_eq!((files.bin, files.sig), (bin, sig));
-        }
-
-        /// A changed byte is refused or changes nothing: CRC-32 sees every change of one byte.
-        #[test]
-        fn mutations(at: prop::sample::Index, byte: u8) {
-            let mut bytes = pack(&[7; 300], b"a signature").unwrap();
-            *at.get_mut(&mut bytes) = byte;
-            if let Ok(files) = unpack(&bytes) {
-                prop_assert_eq!(files.bin, vec![7; 300]);
-                prop_assert_eq!(files.sig, b"a signature");
-            }
-        }
-    }
-}
+pub(super) mod tests;

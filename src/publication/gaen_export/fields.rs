@@ -1,7 +1,7 @@
 //! A walk over the fields of a Protocol Buffers message.
 //!
-//! The outer messages of an export are walked field by field instead of decoded whole: a decoder would
-//! build a list of whatever length the file makes it, and could not say which key is wrong.
+//! The messages of an export are walked field by field instead of decoded whole: a decoder would build
+//! a list of whatever length the file makes it, and could not say which key is wrong.
 
 /// A field's value, by its wire type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,6 +19,81 @@ pub(super) struct Field<'a> {
     pub(super) value: Value<'a>,
     /// Where it begins in the message.
     pub(super) offset: usize,
+}
+
+/// A field without the bytes that it may announce.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Head {
+    pub(super) number: u32,
+    pub(super) value: HeadValue,
+    /// Bytes it has.
+    pub(super) len: usize,
+}
+
+/// A head's value, by its wire type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum HeadValue {
+    Varint(u64),
+    Fixed64(u64),
+    /// So many bytes follow, as the field claims.
+    Announced(u64),
+    Fixed32,
+}
+
+/// The bytes that a head has at most: two varints.
+pub(super) const HEAD_BYTES_MAX: usize = 20;
+
+impl Head {
+    /// The head that `bytes` begin with; `None` if they begin with none, or end within it.
+    #[inline]
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Rest(bytes);
+        let key = u32::try_from(rest.varint()?).ok()?;
+        let number = Some(key >> 3).filter(|number| *number > 0)?;
+        let value = match key & 7 {
+            0 => HeadValue::Varint(rest.varint()?),
+            1 => HeadValue::Fixed64(u64::from_le_bytes(rest.array()?)),
+            2 => HeadValue::Announced(rest.varint()?),
+            5 => rest.array::<4>().map(|_| HeadValue::Fixed32)?,
+            // Groups (3 and 4) went out of use before the format came in; 6 and 7 name nothing.
+            _ => return None,
+        };
+        Some(Self {
+            number,
+            value,
+            len: bytes.len() - rest.0.len(),
+        })
+    }
+}
+
+/// What has not been read yet.
+struct Rest<'a>(&'a [u8]);
+
+impl Rest<'_> {
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    /// Seven bits a byte, the lowest first, at most 64 of them.
+    #[inline]
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array()?;
+            let bits = u64::from(byte & 0x7F);
+            if shift == 63 && bits > 1 {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
 }
 
 /// A walk over the fields of a message. It ends after the first fault.
@@ -39,58 +114,32 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn field(&mut self, offset: usize) -> Option<Field<'a>> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0)?;
-        let value = match key & 7 {
-            0 => Value::Varint(self.varint()?),
-            1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
-            2 => {
-                let len = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.take(len)?)
+        let head = Head::of(self.rest)?;
+        let rest = self.rest.get(head.len..)?;
+        let (value, rest) = match head.value {
+            HeadValue::Varint(number) => (Value::Varint(number), rest),
+            HeadValue::Fixed64(number) => (Value::Fixed64(number), rest),
+            HeadValue::Fixed32 => (Value::Fixed32, rest),
+            HeadValue::Announced(len) => {
+                let (taken, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+                (Value::Bytes(taken), rest)
             }
-            5 => self.array::<4>().map(|_| Value::Fixed32)?,
-            // Groups (3 and 4) went out of use before the format came in; 6 and 7 name nothing.
-            _ => return None,
         };
+        self.rest = rest;
         Some(Field {
-            number,
+            number: head.number,
             value,
             offset,
         })
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    /// Seven bits a byte, the lowest first, at most 64 of them.
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            let bits = u64::from(byte & 0x7F);
-            if shift == 63 && bits > 1 {
-                return None;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, MalformedAt>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -156,7 +205,7 @@ mod tests {
             &[
                 0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
             ], // 11 bytes
-            &[0x80, 0x80, 0x80, 0x80, 0x80, 1, 0], // field 2^32
+            &[0x80, 0x80, 0x80, 0x80, 0x10, 0], // field 2^29, one past the last
             &[0x09, 1, 2, 3, 4, 5, 6, 7],
             &[0x0D, 1, 2, 3],
         ] {

@@ -1,24 +1,214 @@
 //! Reading an export: signature first, contents after.
 
-use std::collections::HashMap;
+use std::fmt;
+use std::io::{Cursor, Empty, Read, Seek};
 
 use prost::Message;
 
+use super::archive::Archive;
+use super::error::malformed;
 use super::fields::{Field, Fields, MalformedAt, Value};
-use super::proto::{self, TekSignature, TemporaryExposureKey};
+use super::proto::{self, TekSignature};
+use super::stream::{Bin, ExportStream};
 use super::{
-    BIN, BIN_BYTES_MAX, ECDSA_WITH_SHA256, Export, ExportError, HEADER, KEYS_MAX, KeyList, Refusal,
-    RefusedSignature, SIG, SIGNATURES_MAX, archive,
+    BIN_BYTES_MAX, ECDSA_WITH_SHA256, Export, ExportError, ReadOptions, Refusal, RefusedSignature,
+    SIG, SIGNATURES_MAX,
 };
-use crate::protocol::gaen::DiagnosisKey;
+use crate::crypto::{Sha256, sha256};
 use crate::publication::signature::{KeyName, VerificationKey};
-use crate::time::Timestamp;
 
-/// An export as it came, of which nothing is believed yet.
+/// The bytes of `export.bin` that are hashed at once, and whose hash is kept to know them again.
+/// Chosen: 20 KiB of hashes for the longest file.
+pub(super) const HASHED_BYTES: usize = 64 * 1024;
+
+/// An `export.bin` of so many bytes or fewer is kept in memory, and so inflated once instead of three times.
+/// Chosen: 200,000 keys, with as much again for their revisions within 16 MiB.
+const KEPT_BYTES_MAX: u64 = 6 << 20;
+
+/// An export in a file, of which nothing is believed yet. It is read in less than 16 MiB, however long it is:
+/// a short one is kept, up to 6 MiB, a long one takes less than 1 MiB, and each revised key 20 bytes.
+///
+/// The file is gone over three times: to verify the signature over the whole; to see that all of what was
+/// signed is an export; and to give the keys.
+///
+/// ```no_run
+/// # use truyvet::publication::gaen_export::ExportReader;
+/// # use truyvet::publication::signature::VerificationKey;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let trusted: Vec<VerificationKey> = Vec::new();
+/// let mut file = ExportReader::open(std::fs::File::open("export.zip")?)?;
+/// let mut export = file.verify(&trusted)?;
+/// while let Some(keys) = export.next_batch()? {
+///     println!("{} keys to match", keys.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct ExportReader<R> {
+    archive: Archive<R>,
+    signatures: Vec<ExportSignature>,
+    options: ReadOptions,
+    kept_max: u64,
+    hashed: Option<Hashed>,
+}
+
+/// An `export.bin` that was gone over once.
+#[derive(Clone, Debug)]
+struct Hashed {
+    digest: [u8; 32],
+    kept: Kept,
+}
+
+/// What is left of it.
+#[derive(Clone, Debug)]
+enum Kept {
+    /// Its bytes.
+    Whole(Vec<u8>),
+    /// The SHA-256 of all up to the end of each [`HASHED_BYTES`].
+    Prefixes(Vec<[u8; 32]>),
+}
+
+impl Hashed {
+    /// Goes over the `export.bin` of `archive`; keeps its bytes if they are no more than `kept_max`.
+    fn of<R: Read + Seek>(archive: &Archive<R>, kept_max: u64) -> Result<Self, ExportError> {
+        /// How much is made room for at once, or a quarter of what is there.
+        const GROWTH: usize = 1 << 20;
+        let mut entry = archive.bin()?;
+        let keep = entry.len() <= kept_max;
+        let mut hash = Sha256::new();
+        let mut block = vec![0; HASHED_BYTES];
+        let (mut whole, mut prefixes) = (Vec::new(), Vec::new());
+        loop {
+            let read = entry.read_full(&mut block)?;
+            let bytes = block.get(..read).unwrap_or_default();
+            hash.update(bytes);
+            if !keep {
+                prefixes.push(hash.clone().finish());
+            } else {
+                // Grows with what really comes, and not by as much again.
+                if whole.capacity() - whole.len() < read {
+                    whole.reserve_exact(GROWTH.max(whole.len() / 4));
+                }
+                whole.extend_from_slice(bytes);
+            }
+            if read < block.len() {
+                break;
+            }
+        }
+        Ok(Self {
+            digest: hash.finish(),
+            kept: match keep {
+                true => Kept::Whole(whole),
+                false => Kept::Prefixes(prefixes),
+            },
+        })
+    }
+
+    /// Where the bytes come from when they are gone over again.
+    fn bin<'r, R>(&'r self, archive: &'r Archive<R>) -> Bin<'r, R> {
+        match &self.kept {
+            Kept::Whole(bytes) => Bin::Held(bytes),
+            Kept::Prefixes(prefixes) => Bin::Zipped(archive, prefixes),
+        }
+    }
+}
+
+impl<R: Read + Seek> ExportReader<R> {
+    /// Finds `export.bin` and the signatures in a zip: a file, or a `Cursor` over bytes. `export.bin` is
+    /// not looked into.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] if the zip breaks a limit or a rule, or `export.sig` cannot be read.
+    pub fn open(file: R) -> Result<Self, ExportError> {
+        let archive = Archive::open(file)?;
+        Ok(Self {
+            signatures: read_signatures(&archive.sig()?)?,
+            archive,
+            options: ReadOptions::default(),
+            kept_max: KEPT_BYTES_MAX,
+            hashed: None,
+        })
+    }
+
+    /// Keeps nothing in memory, as if the file were long.
+    #[cfg(test)]
+    pub(super) fn keeping_nothing(self) -> Self {
+        Self {
+            kept_max: 0,
+            ..self
+        }
+    }
+
+    /// Which keys are given; those of [`ReadOptions::default`] otherwise.
+    #[must_use]
+    pub fn with_options(self, options: ReadOptions) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The signatures, as the file claims them.
+    pub fn signatures(&self) -> &[ExportSignature] {
+        &self.signatures
+    }
+
+    /// The contents, once a signature over the whole of `export.bin` has held under one of `trusted`, and
+    /// all of it has been found to be an export. For signatures and names, see
+    /// [`UnverifiedExport::verify`].
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::NotVerified`] with each signature's fault, before anything in `export.bin` is
+    /// parsed; any other if the file cannot be read, or what the authority signed is no valid export.
+    pub fn verify(
+        &mut self,
+        trusted: &[VerificationKey],
+    ) -> Result<ExportStream<'_, R>, ExportError> {
+        self.stream(|digest, signatures| signer(digest, signatures, trusted).map(Some))
+    }
+
+    /// The contents without asking who made them, to look at a file. Keys from it must never alert
+    /// anybody: whoever made the file chose them.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError`] if the file cannot be read or is no valid export.
+    pub fn stream_without_verification(&mut self) -> Result<ExportStream<'_, R>, ExportError> {
+        self.stream(|_, _| Ok(None))
+    }
+
+    fn stream(
+        &mut self,
+        signer: impl FnOnce(
+            &[u8; 32],
+            &[ExportSignature],
+        ) -> Result<Option<VerificationKey>, ExportError>,
+    ) -> Result<ExportStream<'_, R>, ExportError> {
+        let hashed = match self.hashed.take() {
+            Some(hashed) => hashed,
+            None => Hashed::of(&self.archive, self.kept_max)?,
+        };
+        let hashed = self.hashed.insert(hashed);
+        let signer = signer(&hashed.digest, &self.signatures)?;
+        ExportStream::new(hashed.bin(&self.archive), self.options, signer)
+    }
+}
+
+impl<R> fmt::Debug for ExportReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportReader")
+            .field("signatures", &self.signatures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An export as it came, of which nothing is believed yet, held in memory: up to [`BIN_BYTES_MAX`].
+/// [`ExportReader`] does without.
 #[derive(Clone, Debug)]
 pub struct UnverifiedExport {
     bin: Vec<u8>,
+    digest: [u8; 32],
     signatures: Vec<ExportSignature>,
+    options: ReadOptions,
 }
 
 /// A signature of `export.sig`. Nothing vouches for the names in it.
@@ -40,11 +230,45 @@ impl UnverifiedExport {
     ///
     /// [`ExportError`] if the zip breaks a limit or a rule, or `export.sig` cannot be read.
     pub fn read(zip_bytes: &[u8]) -> Result<Self, ExportError> {
-        let files = archive::unpack(zip_bytes)?;
+        let ExportReader {
+            archive,
+            signatures,
+            options,
+            ..
+        } = ExportReader::open(Cursor::new(zip_bytes))?;
+        let hashed = Hashed::of(&archive, BIN_BYTES_MAX as u64)?;
         Ok(Self {
-            signatures: read_signatures(&files.sig)?,
-            bin: files.bin,
+            bin: match hashed.kept {
+                Kept::Whole(bytes) => bytes,
+                Kept::Prefixes(_) => Vec::new(),
+            },
+            digest: hashed.digest,
+            signatures,
+            options,
         })
+    }
+
+    /// A bare `export.bin`, which no signature vouches for.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::BinTooLong`].
+    pub fn from_unsigned_bin(bin: Vec<u8>) -> Result<Self, ExportError> {
+        if bin.len() > BIN_BYTES_MAX {
+            return Err(ExportError::BinTooLong { len: bin.len() });
+        }
+        Ok(Self {
+            digest: sha256(&[&bin]),
+            bin,
+            signatures: Vec::new(),
+            options: ReadOptions::default(),
+        })
+    }
+
+    /// Which keys are given; those of [`ReadOptions::default`] otherwise.
+    #[must_use]
+    pub fn with_options(self, options: ReadOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// The signatures, as the file claims them.
@@ -66,21 +290,8 @@ impl UnverifiedExport {
     /// [`ExportError::NotVerified`] with each signature's fault, before anything in `export.bin` is
     /// parsed; any other if what the authority signed is no valid export.
     pub fn verify(&self, trusted: &[VerificationKey]) -> Result<Export, ExportError> {
-        let mut refused = Vec::new();
-        for signature in &self.signatures {
-            match signature.signer(&self.bin, trusted) {
-                Ok(key) => {
-                    let mut export = parse_unsigned_bin(&self.bin)?;
-                    export.signed_by = Some(key.name().clone());
-                    return Ok(export);
-                }
-                Err(reason) => refused.push(RefusedSignature {
-                    name: signature.name.clone(),
-                    reason,
-                }),
-            }
-        }
-        Err(ExportError::NotVerified { refused })
+        let signer = signer(&self.digest, &self.signatures, trusted)?;
+        self.export(Some(signer))
     }
 
     /// The contents without asking who made them, to look at a file. Keys from it must never alert
@@ -90,15 +301,40 @@ impl UnverifiedExport {
     ///
     /// [`ExportError`] if `export.bin` is no valid export.
     pub fn parse_without_verification(&self) -> Result<Export, ExportError> {
-        parse_unsigned_bin(&self.bin)
+        self.export(None)
+    }
+
+    fn export(&self, signer: Option<VerificationKey>) -> Result<Export, ExportError> {
+        let bin = Bin::<Empty>::Held(&self.bin);
+        ExportStream::new(bin, self.options, signer)?.into_export()
     }
 }
 
+/// The key of `trusted` that made one of `signatures` over what `digest` is of; the first that holds
+/// counts, and the others need not.
+fn signer(
+    digest: &[u8; 32],
+    signatures: &[ExportSignature],
+    trusted: &[VerificationKey],
+) -> Result<VerificationKey, ExportError> {
+    let mut refused = Vec::new();
+    for signature in signatures {
+        match signature.signer(digest, trusted) {
+            Ok(key) => return Ok(key.clone()),
+            Err(reason) => refused.push(RefusedSignature {
+                name: signature.name.clone(),
+                reason,
+            }),
+        }
+    }
+    Err(ExportError::NotVerified { refused })
+}
+
 impl ExportSignature {
-    /// Which of `trusted` made this signature over `bin`.
+    /// Which of `trusted` made this signature over what `digest` is of.
     fn signer<'a>(
         &self,
-        bin: &[u8],
+        digest: &[u8; 32],
         trusted: &'a [VerificationKey],
     ) -> Result<&'a VerificationKey, Refusal> {
         // Silence about the algorithm is no fault: what is computed depends on the key alone.
@@ -107,7 +343,7 @@ impl ExportSignature {
         }
         let mut refusal = Refusal::UnknownKey;
         for key in trusted.iter().filter(|key| key.name().admits(&self.name)) {
-            if key.verify(bin, &self.signature) {
+            if key.verify_digest(digest, &self.signature) {
                 return Ok(key);
             }
             refusal = Refusal::Wrong;
@@ -150,21 +386,8 @@ pub fn parse_unsigned_bin(bin: &[u8]) -> Result<Export, ExportError> {
     if bin.len() > BIN_BYTES_MAX {
         return Err(ExportError::BinTooLong { len: bin.len() });
     }
-    let message = bin.strip_prefix(HEADER).ok_or(ExportError::Header)?;
-    let mut parsed = Parsed::default();
-    for field in Fields::of(message) {
-        // Counted from the file's first byte, where someone with a hex editor looks.
-        let field = field.map_err(|MalformedAt(offset)| malformed(BIN, HEADER.len() + offset))?;
-        parsed.take(Field {
-            offset: HEADER.len() + field.offset,
-            ..field
-        })?;
-    }
-    parsed.finish()
-}
-
-fn malformed(name: &'static str, offset: usize) -> ExportError {
-    ExportError::Malformed { name, offset }
+    let bin = Bin::<Empty>::Held(bin);
+    ExportStream::new(bin, ReadOptions::default(), None)?.into_export()
 }
 
 /// Decodes the message in `field`.
@@ -174,105 +397,4 @@ fn decode<M: Message + Default>(name: &'static str, field: Field<'_>) -> Result<
         _ => None,
     }
     .ok_or(malformed(name, field.offset))
-}
-
-/// What has been read of a TemporaryExposureKeyExport so far. Absent numbers are 0, as in proto2; of
-/// a field that stands twice the last counts.
-#[derive(Default)]
-struct Parsed {
-    start_s: u64,
-    end_s: u64,
-    region: String,
-    batch_num: i32,
-    batch_size: i32,
-    keys: Vec<DiagnosisKey>,
-    revised_keys: Vec<DiagnosisKey>,
-}
-
-impl Parsed {
-    fn take(&mut self, field: Field<'_>) -> Result<(), ExportError> {
-        match (field.number, field.value) {
-            (proto::START_TIMESTAMP, Value::Fixed64(seconds)) => self.start_s = seconds,
-            (proto::END_TIMESTAMP, Value::Fixed64(seconds)) => self.end_s = seconds,
-            (proto::REGION, Value::Bytes(text)) => {
-                self.region = std::str::from_utf8(text)
-                    .map_err(|_| malformed(BIN, field.offset))?
-                    .to_owned();
-            }
-            // An int32 is the low half of its varint.
-            (proto::BATCH_NUM, Value::Varint(number)) => self.batch_num = number as i32,
-            (proto::BATCH_SIZE, Value::Varint(number)) => self.batch_size = number as i32,
-            (proto::KEYS, Value::Bytes(_)) => self.take_key(field, KeyList::New)?,
-            (proto::REVISED_KEYS, Value::Bytes(_)) => self.take_key(field, KeyList::Revised)?,
-            (proto::START_TIMESTAMP..=proto::BATCH_SIZE | proto::KEYS | proto::REVISED_KEYS, _) => {
-                return Err(malformed(BIN, field.offset));
-            }
-            // `signature_infos` says only which signatures to expect; export.sig has them.
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn take_key(&mut self, field: Field<'_>, list: KeyList) -> Result<(), ExportError> {
-        if self.keys.len() + self.revised_keys.len() == KEYS_MAX {
-            return Err(ExportError::TooManyKeys);
-        }
-        let message: TemporaryExposureKey = decode(BIN, field)?;
-        let keys = match list {
-            KeyList::New => &mut self.keys,
-            KeyList::Revised => &mut self.revised_keys,
-        };
-        let index = keys.len();
-        keys.push(
-            message
-                .try_into()
-                .map_err(|source| ExportError::InvalidKey {
-                    list,
-                    index,
-                    source,
-                })?,
-        );
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Export, ExportError> {
-        let batch = (self.batch_num, self.batch_size);
-        let (num, size) = batch;
-        let (batch_num, batch_size) = match (u32::try_from(num), u32::try_from(size)) {
-            (Ok(num), Ok(size)) if (1..=size).contains(&num) => (num, size),
-            _ => return Err(ExportError::Batch { num, size }),
-        };
-        Ok(Export {
-            start: Timestamp::from_unix_seconds(self.start_s),
-            end: Timestamp::from_unix_seconds(self.end_s),
-            region: self.region,
-            batch_num,
-            batch_size,
-            keys: revise(self.keys, &self.revised_keys),
-            revised_keys: self.revised_keys,
-            signed_by: None,
-        })
-    }
-}
-
-/// `keys` with every key that `revised` names replaced, and the revisions of keys that are not among
-/// them at the end. Of two revisions of one key the last counts.
-fn revise(mut keys: Vec<DiagnosisKey>, revised: &[DiagnosisKey]) -> Vec<DiagnosisKey> {
-    let mut revisions: HashMap<&[u8; 16], (&DiagnosisKey, bool)> = HashMap::new();
-    for revision in revised {
-        revisions.insert(revision.key(), (revision, false));
-    }
-    for key in &mut keys {
-        if let Some((revision, applied)) = revisions.get_mut(key.key()) {
-            *key = revision.clone();
-            *applied = true;
-        }
-    }
-    for revision in revised {
-        if let Some((revision, applied @ false)) = revisions.get_mut(revision.key()) {
-            keys.push(revision.clone());
-            *applied = true;
-        }
-    }
-    keys
 }

@@ -2,21 +2,24 @@
 //! `internal/export/exportfile.go`).
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use prost::Message;
 
+use super::export::valid_until;
+use super::padding::{Padding, pad};
 use super::proto::{
     SignatureInfo, TekSignature, TekSignatureList, TemporaryExposureKey, TemporaryExposureKeyExport,
 };
-use super::{HEADER, KeyList, SIGNATURES_MAX, archive};
+use super::{HEADER, KeyList, ReadOptions, SIGNATURES_MAX, archive};
 use crate::entropy::{Entropy, EntropyError};
 use crate::protocol::InvalidKey;
 use crate::protocol::gaen::DiagnosisKey;
 use crate::publication::signature::{KeyError, SigningKey};
-use crate::time::{IntervalNumber, Timestamp};
+use crate::time::Timestamp;
 
 /// The keys that one file is written with: Google's server's limit, so that every reader takes it.
-const WRITTEN_KEYS_MAX: usize = 500_000;
+pub(super) const WRITTEN_KEYS_MAX: usize = 500_000;
 
 /// The bytes of a region or of a part of a key's name. Chosen: a country's code has two, a bundle's
 /// name tens; what is longer is a mistake.
@@ -35,6 +38,10 @@ pub struct ExportOptions {
     pub end: Timestamp,
     /// Random keys to hide how few are real.
     pub padding: Padding,
+    /// How long before the window's end a key's validity must have ended, unless it is revoked: a reader
+    /// refuses others ([`ReadOptions::embargo`]), so that they are not written either. Zero by default;
+    /// `None` writes every key.
+    pub embargo: Option<Duration>,
 }
 
 impl ExportOptions {
@@ -45,35 +52,7 @@ impl ExportOptions {
             start,
             end,
             padding: Padding::default(),
-        }
-    }
-}
-
-/// How many keys a file is filled up to with random ones.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Padding {
-    /// Keys that a file has at least.
-    pub min_keys: usize,
-    /// Up to so many more, drawn anew for each file, so that its size does not say whether it was
-    /// filled up.
-    pub extra_max: usize,
-}
-
-impl Padding {
-    /// No padding. The size of a file then tells how many people reported.
-    pub const NONE: Self = Self {
-        min_keys: 0,
-        extra_max: 0,
-    };
-}
-
-/// Google's server's: 1000 keys (EXPORT_FILE_MIN_RECORDS) and 0 to 99 more
-/// (EXPORT_FILE_PADDING_RANGE).
-impl Default for Padding {
-    fn default() -> Self {
-        Self {
-            min_keys: 1000,
-            extra_max: 99,
+            embargo: ReadOptions::default().embargo,
         }
     }
 }
@@ -96,6 +75,18 @@ pub enum ExportWriteError {
         /// The list in which it stands again.
         list: KeyList,
     },
+    /// A key whose validity had not ended when the window did: [`ExportOptions::embargo`].
+    #[error("{list} {index}: expected validity to end by {by}, got one until {until}")]
+    StillValid {
+        /// The list it stands in.
+        list: KeyList,
+        /// Its place there, in the order in which it was given, from 0.
+        index: usize,
+        /// The last moment at which it may have ended.
+        by: Timestamp,
+        /// When it ends.
+        until: Timestamp,
+    },
     /// A key that no reader would take.
     #[error("{list} {index}: {source}")]
     InvalidKey {
@@ -106,7 +97,7 @@ pub enum ExportWriteError {
         /// The rule it breaks.
         source: InvalidKey,
     },
-    /// More keys than 500,000, padding included.
+    /// More keys than 500,000, padding included: [`ExportWriter::write_files`] writes more.
     #[error("expected at most {WRITTEN_KEYS_MAX} keys a file, got {got}: use more files")]
     TooManyKeys {
         /// How many.
@@ -139,9 +130,9 @@ pub enum ExportWriteError {
 
 /// The keys of one export and how to write them.
 ///
-/// When a key may be published is the authority's to decide, and not checked here: one whose validity
-/// has not ended, plus the two hours within which a late clock still matches it, lets anyone who reads
-/// the file pass for the patient. Google's server waits out both before it exports a key.
+/// When the file is published is the authority's to decide: before a key's validity has ended, and the two
+/// hours within which a late clock still matches it, anyone who reads the file can pass for the
+/// patient. Google's server waits out both. That the first was waited out is checked, by the window's end.
 #[derive(Clone, Debug)]
 pub struct ExportWriter {
     options: ExportOptions,
@@ -188,6 +179,53 @@ impl ExportWriter {
         signers: &[&SigningKey],
         entropy: &mut dyn Entropy,
     ) -> Result<Vec<u8>, ExportWriteError> {
+        let options = self.options.clone();
+        let (keys, revised_keys) = self.lists(signers, entropy)?;
+        let got = keys.len().saturating_add(revised_keys.len());
+        if got > WRITTEN_KEYS_MAX {
+            return Err(ExportWriteError::TooManyKeys { got });
+        }
+        write_one(&options, &keys, &revised_keys, signers)
+    }
+
+    /// As many zips as the keys need, each as [`write`](Self::write) makes one, of nearly equal length.
+    /// Each is batch 1 of 1 of a window that ends a second after that of the one before, as Google's
+    /// server has it: Android tells files by their windows.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportWriteError`], by name; never [`TooManyKeys`](ExportWriteError::TooManyKeys), unless
+    /// the padding alone is too much.
+    pub fn write_files(
+        self,
+        signers: &[&SigningKey],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<Vec<u8>>, ExportWriteError> {
+        self.write_parts(signers, entropy, WRITTEN_KEYS_MAX)
+    }
+
+    pub(super) fn write_parts(
+        self,
+        signers: &[&SigningKey],
+        entropy: &mut dyn Entropy,
+        keys_max: usize,
+    ) -> Result<Vec<Vec<u8>>, ExportWriteError> {
+        let mut options = self.options.clone();
+        let (keys, revised_keys) = self.lists(signers, entropy)?;
+        let mut zips = Vec::new();
+        for (keys, revised_keys) in dealt(&keys, &revised_keys, keys_max) {
+            zips.push(write_one(&options, keys, revised_keys, signers)?);
+            options.end = options.end.saturating_add(Duration::from_secs(1));
+        }
+        Ok(zips)
+    }
+
+    /// Both lists as they are written: padded, sorted, every key once.
+    fn lists(
+        self,
+        signers: &[&SigningKey],
+        entropy: &mut dyn Entropy,
+    ) -> Result<(Vec<DiagnosisKey>, Vec<DiagnosisKey>), ExportWriteError> {
         self.check(signers)?;
         let Self {
             options,
@@ -195,26 +233,32 @@ impl ExportWriter {
             mut revised_keys,
         } = self;
         pad(&mut keys, options.padding, entropy)?;
-        let got = keys.len().saturating_add(revised_keys.len());
-        if got > WRITTEN_KEYS_MAX {
-            return Err(ExportWriteError::TooManyKeys { got });
-        }
         keys.sort_unstable_by_key(|key| *key.key());
         revised_keys.sort_unstable_by_key(|key| *key.key());
         refuse_repeated(&keys, &revised_keys)?;
-        let message = TemporaryExposureKeyExport {
-            start_timestamp: Some(options.start.unix_seconds()),
-            end_timestamp: Some(options.end.unix_seconds()),
-            region: Some(options.region),
-            batch_num: Some(1),
-            batch_size: Some(1),
-            signature_infos: signers.iter().map(|signer| info(signer)).collect(),
-            keys: messages(&keys, KeyList::New)?,
-            revised_keys: messages(&revised_keys, KeyList::Revised)?,
+        Ok((keys, revised_keys))
+    }
+
+    fn refuse_still_valid(&self) -> Result<(), ExportWriteError> {
+        let options = ReadOptions {
+            embargo: self.options.embargo,
         };
-        let bin = [HEADER.as_slice(), &message.encode_to_vec()].concat();
-        let sig = sign(&bin, signers)?;
-        archive::pack(&bin, &sig).map_err(|_| ExportWriteError::Zip)
+        let end = self.options.end;
+        for (list, keys) in [
+            (KeyList::New, &self.keys),
+            (KeyList::Revised, &self.revised_keys),
+        ] {
+            let refused = keys.iter().position(|key| !options.admit(key, end));
+            if let Some((index, key)) = refused.and_then(|index| Some((index, keys.get(index)?))) {
+                return Err(ExportWriteError::StillValid {
+                    list,
+                    index,
+                    by: end.saturating_sub(self.options.embargo.unwrap_or_default()),
+                    until: valid_until(key),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check(&self, signers: &[&SigningKey]) -> Result<(), ExportWriteError> {
@@ -222,6 +266,7 @@ impl ExportWriter {
         if end < start {
             return Err(ExportWriteError::EndBeforeStart { start, end });
         }
+        self.refuse_still_valid()?;
         if !(1..=SIGNATURES_MAX).contains(&signers.len()) {
             let got = signers.len();
             return Err(ExportWriteError::Signers { got });
@@ -240,6 +285,46 @@ impl ExportWriter {
         }
         Ok(())
     }
+}
+
+/// Both lists in as few parts as there can be of at most `most` keys, nearly equal; one if there are no
+/// keys.
+pub(super) fn dealt<'k, K>(
+    keys: &'k [K],
+    revised_keys: &'k [K],
+    most: usize,
+) -> Vec<(&'k [K], &'k [K])> {
+    let all = keys.len().saturating_add(revised_keys.len());
+    // Each list may leave a part with one key more than its share.
+    let parts = match all <= most {
+        true => 1,
+        false => all.div_ceil(most.saturating_sub(1).max(1)),
+    };
+    let mut lists = [keys, revised_keys].map(|list| list.chunks(list.len().div_ceil(parts).max(1)));
+    let mut part = || lists.each_mut().map(|list| list.next().unwrap_or_default());
+    (0..parts).map(|_| part().into()).collect()
+}
+
+/// One zip of sorted keys.
+fn write_one(
+    options: &ExportOptions,
+    keys: &[DiagnosisKey],
+    revised_keys: &[DiagnosisKey],
+    signers: &[&SigningKey],
+) -> Result<Vec<u8>, ExportWriteError> {
+    let message = TemporaryExposureKeyExport {
+        start_timestamp: Some(options.start.unix_seconds()),
+        end_timestamp: Some(options.end.unix_seconds()),
+        region: Some(options.region.clone()),
+        batch_num: Some(1),
+        batch_size: Some(1),
+        signature_infos: signers.iter().map(|signer| info(signer)).collect(),
+        keys: messages(keys, KeyList::New)?,
+        revised_keys: messages(revised_keys, KeyList::Revised)?,
+    };
+    let bin = [HEADER.as_slice(), &message.encode_to_vec()].concat();
+    let sig = sign(&bin, signers)?;
+    archive::pack(&bin, &sig).ok_or(ExportWriteError::Zip)
 }
 
 fn info(signer: &SigningKey) -> SignatureInfo {
@@ -285,61 +370,4 @@ fn refuse_repeated(
         }
     }
     Ok(())
-}
-
-/// Fills `keys` up with random ones that look like them.
-fn pad(
-    keys: &mut Vec<DiagnosisKey>,
-    padding: Padding,
-    entropy: &mut dyn Entropy,
-) -> Result<(), ExportWriteError> {
-    let real = keys.len();
-    if real == 0 {
-        return Ok(());
-    }
-    let extra = below(padding.extra_max.saturating_add(1), entropy)?;
-    let target = padding.min_keys.saturating_add(extra);
-    if real >= target {
-        return Ok(());
-    }
-    // Before a single key is drawn: a number typed wrong must not fill the memory.
-    if target > WRITTEN_KEYS_MAX {
-        return Err(ExportWriteError::TooManyKeys { got: target });
-    }
-    while keys.len() < target {
-        let Some(model) = keys.get(below(real, entropy)?) else {
-            return Ok(());
-        };
-        let filling = look_alike(model, entropy)?;
-        keys.push(filling);
-    }
-    Ok(())
-}
-
-fn look_alike(
-    model: &DiagnosisKey,
-    entropy: &mut dyn Entropy,
-) -> Result<DiagnosisKey, ExportWriteError> {
-    let mut bytes = [0; 16];
-    entropy.fill(&mut bytes)?;
-    let start = IntervalNumber(model.rolling_start().0);
-    let mut key = DiagnosisKey::new(bytes, start, model.rolling_period()).map_err(|source| {
-        ExportWriteError::InvalidKey {
-            list: KeyList::New,
-            index: 0,
-            source,
-        }
-    })?;
-    key.transmission_risk = model.transmission_risk;
-    key.report_type = model.report_type;
-    key.days_since_onset = model.days_since_onset;
-    Ok(key)
-}
-
-/// A random number below `bound`, which must not be 0. The remainder of 64 random bits favours the
-/// low numbers by less than one part in 2^44 for the bounds used here.
-fn below(bound: usize, entropy: &mut dyn Entropy) -> Result<usize, EntropyError> {
-    let mut bytes = [0; 8];
-    entropy.fill(&mut bytes)?;
-    Ok((u64::from_le_bytes(bytes) % bound.max(1) as u64) as usize)
 }

@@ -15,7 +15,9 @@ use encoding::{
     pem_text, require_p256,
 };
 
-use crate::crypto::{CryptoError, EcdsaP256KeyPair, ecdsa_p256_verify, p256_point_is_valid};
+use crate::crypto::{
+    CryptoError, EcdsaP256KeyPair, ecdsa_p256_verify, p256_point_is_valid, sha256,
+};
 
 /// Bytes of an uncompressed point on P-256: 4, x, y (SEC 1, 2.3.3).
 pub const POINT_BYTES: usize = 65;
@@ -150,7 +152,7 @@ impl VerificationKey {
         let point: [u8; POINT_BYTES] = point
             .try_into()
             .map_err(|_| KeyError::Length { got: point.len() })?;
-        if !p256_point_is_valid(&point)? {
+        if !p256_point_is_valid(&point) {
             return Err(KeyError::NotOnCurve);
         }
         Ok(Self {
@@ -183,7 +185,12 @@ impl VerificationKey {
 
     /// Whether `signature` (X9.62 DER) is this key's over the SHA-256 of `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        ecdsa_p256_verify(&self.point, message, signature)
+        self.verify_digest(&sha256(&[message]), signature)
+    }
+
+    /// [`verify`](Self::verify) of a message whose SHA-256 is known, because it is too long to be held.
+    pub(super) fn verify_digest(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        ecdsa_p256_verify(&self.point, digest, signature)
     }
 }
 

@@ -9,6 +9,7 @@ fn export(end_s: u64, keys: &[DiagnosisKey], revised_keys: &[DiagnosisKey]) -> E
         batch_size: 1,
         keys: keys.to_vec(),
         revised_keys: revised_keys.to_vec(),
+        refused: RefusedKeys::default(),
         signed_by: None,
     }
 }

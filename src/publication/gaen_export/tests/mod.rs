@@ -2,15 +2,20 @@
 
 mod combining;
 mod reading;
+mod streaming;
 mod writing;
 
 use std::sync::LazyLock;
 
 use super::*;
 use crate::entropy::SeededEntropy;
+use crate::protocol::PublishedKey;
 use crate::protocol::ReportType;
+use crate::protocol::gaen::DiagnosisKey;
+use crate::publication::signature::KeyName;
 use crate::publication::signature::{SigningKey, VerificationKey};
 use crate::time::IntervalNumber;
+use crate::time::Timestamp;
 
 static AUTHORITY: LazyLock<SigningKey> = LazyLock::new(|| {
     let key = SigningKey::generate().unwrap();
@@ -27,7 +32,7 @@ fn key(byte: u8) -> DiagnosisKey {
 
 fn options() -> ExportOptions {
     let day = |day: u64| Timestamp::from_unix_seconds(day * 86_400);
-    let mut options = ExportOptions::new("VN", day(18_400), day(18_401));
+    let mut options = ExportOptions::new("VN", day(18_400), day(18_404));
     options.padding = Padding::NONE;
     options
 }

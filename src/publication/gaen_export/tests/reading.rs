@@ -6,7 +6,7 @@ use super::super::proto::{
 };
 use super::*;
 
-fn message() -> TemporaryExposureKeyExport {
+pub(super) fn message() -> TemporaryExposureKeyExport {
     TemporaryExposureKeyExport {
         batch_num: Some(1),
         batch_size: Some(1),
@@ -14,11 +14,11 @@ fn message() -> TemporaryExposureKeyExport {
     }
 }
 
-fn bin(message: &TemporaryExposureKeyExport) -> Vec<u8> {
+pub(super) fn bin(message: &TemporaryExposureKeyExport) -> Vec<u8> {
     [HEADER.as_slice(), &message.encode_to_vec()].concat()
 }
 
-fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
+pub(super) fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
     let signatures = infos
         .iter()
         .map(|info| TekSignature {
@@ -32,8 +32,14 @@ fn signed(bin: &[u8], infos: &[SignatureInfo]) -> Vec<u8> {
     archive::pack(bin, &sig).unwrap()
 }
 
-fn info(id: &str, version: &str) -> SignatureInfo {
+pub(super) fn info(id: &str, version: &str) -> SignatureInfo {
     (&KeyName::new(id, version)).into()
+}
+
+fn every_key(bin: &[u8]) -> Result<Export, ExportError> {
+    UnverifiedExport::from_unsigned_bin(bin.to_vec())?
+        .with_options(ReadOptions::EVERY_KEY)
+        .parse_without_verification()
 }
 
 fn refusals(error: ExportError) -> Vec<Refusal> {
@@ -220,14 +226,21 @@ fn two_to_the_40_keys_claimed() {
     // A key of a length of 2^40, then one in a list that a packed encoding would give.
     let length = [0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
     let start = bin(&message());
+    let offset = start.len();
     for key in [0x3A, 0x42] {
         let bytes = [&start[..], &[key], &length].concat();
-        let offset = start.len();
+        let error = parse_unsigned_bin(&bytes).unwrap_err();
+        let len = 1 << 40;
+        assert_eq!(error, ExportError::FieldTooLong { offset, len });
         assert_eq!(
-            parse_unsigned_bin(&bytes),
-            Err(ExportError::Malformed { name: BIN, offset })
+            error.to_string(),
+            "export.bin: expected a field of at most 16384 bytes at byte 20, got 1099511627776"
         );
     }
+    // A field that nobody reads.
+    let bytes = [&start[..], &[0x32], &length].concat();
+    let error = ExportError::Malformed { name: BIN, offset };
+    assert_eq!(parse_unsigned_bin(&bytes), Err(error));
     // The same inside a key.
     let bytes = [&start[..], &[0x3A, 7, 0x0A], &length].concat();
     assert!(parse_unsigned_bin(&bytes).is_err());
@@ -240,7 +253,7 @@ fn too_many_keys() {
     body.extend(one.encode_length_delimited_to_vec());
     let mut bytes = bin(&message());
     bytes.extend(body.repeat(KEYS_MAX));
-    assert_eq!(parse_unsigned_bin(&bytes).unwrap().keys.len(), KEYS_MAX);
+    assert_eq!(every_key(&bytes).unwrap().keys.len(), KEYS_MAX);
     body[0] = 0x42;
     bytes.extend(body);
     assert_eq!(parse_unsigned_bin(&bytes), Err(ExportError::TooManyKeys));
@@ -312,7 +325,7 @@ fn revised_keys_replace() {
         [key(2), key(3), revoked.clone(), earlier.clone()]
     );
     assert_eq!(export.revised_keys, [revoked.clone(), earlier]);
-    // A file that says both of one key, and the key twice: each copy is revised.
+    // A file that says both of one key, and the key twice: only the last revision counts.
     let both = [key(1), key(2), key(1)];
     let mut export = message();
     export.keys = both.iter().map(|key| key.try_into().unwrap()).collect();
@@ -320,8 +333,10 @@ fn revised_keys_replace() {
         .iter()
         .map(|key| key.try_into().unwrap())
         .collect();
+    export.end_timestamp = Some(options().end.unix_seconds());
     let export = parse_unsigned_bin(&bin(&export)).unwrap();
-    assert_eq!(export.keys, [revoked.clone(), key(2), revoked]);
+    assert_eq!(export.keys, [key(2), revoked.clone()]);
+    assert_eq!(export.revised_keys, [revoked]);
 }
 
 #[test]

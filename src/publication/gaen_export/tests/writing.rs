@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
+use super::super::write::dealt;
 use super::*;
 use crate::entropy::{Entropy, EntropyError};
 
@@ -109,6 +112,67 @@ fn options_refused() {
 }
 
 #[test]
+fn still_valid_keys_are_not_written() {
+    let key = key(1);
+    let mut options = options();
+    options.end = IntervalNumber(2_650_144).start();
+    assert!(!written(ExportWriter::new(options.clone()).keys([key.clone()])).is_empty());
+    options.end = options.end.saturating_sub(Duration::from_secs(1));
+    let error = not_written(ExportWriter::new(options.clone()).keys([key.clone()]));
+    assert_eq!(
+        error.to_string(),
+        "key 0: expected validity to end by 2020-05-21T18:39:59Z, got one until 2020-05-21T18:40:00Z"
+    );
+    let list = ExportWriter::new(options.clone()).revised_keys([key.clone()]);
+    assert!(matches!(
+        not_written(list),
+        ExportWriteError::StillValid {
+            list: KeyList::Revised,
+            index: 0,
+            ..
+        }
+    ));
+    // Withdrawn it harms nobody, and told to it is written all the same.
+    let revoked = reported(1, ReportType::Revoked);
+    assert!(!written(ExportWriter::new(options.clone()).revised_keys([revoked])).is_empty());
+    options.embargo = None;
+    assert!(!written(ExportWriter::new(options).keys([key])).is_empty());
+}
+
+#[test]
+fn several_files_end_a_second_apart() {
+    let many = Padding {
+        min_keys: 20,
+        extra_max: 5,
+    };
+    let mut options = options();
+    options.padding = many;
+    for (keys, count) in [(0, 0), (3, 20)] {
+        let writer = ExportWriter::new(options.clone()).keys((0..keys).map(key));
+        let zips = writer.write_files(&[&AUTHORITY], &mut SeededEntropy::new(1));
+        let [zip] = &zips.unwrap()[..] else {
+            panic!("not one");
+        };
+        assert!((count..=count + 5).contains(&read(zip).unwrap().keys.len()));
+    }
+    let keys = |keys: &[u8]| keys.iter().copied().map(key).collect::<Vec<_>>();
+    let zips = ExportWriter::new(options.clone())
+        .keys(keys(&[4, 2, 1, 3, 5]))
+        .revised_keys(keys(&[9, 8]))
+        .write_parts(&[&AUTHORITY], &mut SeededEntropy::new(1), 13)
+        .unwrap();
+    let exports: Vec<Export> = zips.iter().map(|zip| read(zip).unwrap()).collect();
+    assert!(exports.len() == 2 || exports.len() == 3);
+    let second = Duration::from_secs(1);
+    for files in exports.windows(2) {
+        assert_eq!(files[1].end, files[0].end.saturating_add(second));
+    }
+    let headers: Vec<_> = exports.iter().map(Export::header).collect();
+    assert_eq!(check_batches(&headers), Ok(()));
+    assert!(Export::combine(exports).len() >= 22);
+}
+
+#[test]
 fn no_entropy_no_padding() {
     struct Dry;
     impl Entropy for Dry {
@@ -149,6 +213,19 @@ prop_compose! {
 }
 
 proptest! {
+    /// Every key is dealt once, in order, and no part has more than it may.
+    #[test]
+    fn keys_are_dealt_once(new in 0..300usize, revised in 0..300usize, most in 2..120usize) {
+        let (new, revised): (Vec<_>, Vec<_>) = ((0..new).collect(), (1000..1000 + revised).collect());
+        let parts = dealt(&new, &revised, most);
+        prop_assert!(!parts.is_empty());
+        prop_assert!(parts.iter().all(|part| part.0.len() + part.1.len() <= most));
+        let back: Vec<usize> = parts.iter().flat_map(|part| part.0).copied().collect();
+        prop_assert_eq!(&back, &new);
+        let back: Vec<usize> = parts.iter().flat_map(|part| part.1).copied().collect();
+        prop_assert_eq!(&back, &revised);
+    }
+
     #[test]
     fn written_files_are_read(
         mut keys in prop::collection::vec(any_key(), 0..40),
@@ -162,7 +239,10 @@ proptest! {
         options.start = Timestamp::from_unix_seconds(start);
         options.end = Timestamp::from_unix_seconds(start + length);
         options.region = region.clone();
-        let export = read(&written(ExportWriter::new(options).keys(keys.clone()))).unwrap();
+        options.embargo = None;
+        let zip = written(ExportWriter::new(options).keys(keys.clone()));
+        let file = UnverifiedExport::read(&zip).unwrap().with_options(ReadOptions::EVERY_KEY);
+        let export = file.verify(&trusted()).unwrap();
         prop_assert_eq!(export.keys, keys);
         prop_assert_eq!(export.region, region);
         prop_assert_eq!(export.start.unix_seconds(), start);
