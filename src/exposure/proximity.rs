@@ -5,6 +5,7 @@
 //! fitted to recorded scenes, and docs/proximity.md has what they are worth in scenes that they were
 //! not fitted to.
 
+use super::ExposureWindow;
 use crate::sighting::Attenuation;
 
 /// Loss that [`ProximityModel`] counts from. Chosen: in the middle of what phones near each other lose.
@@ -66,9 +67,22 @@ impl ProximityModel {
             spread: self.spread,
         })
     }
+
+    /// [`estimate`](Self::estimate) from those scans of `window` whose loss is known.
+    ///
+    /// The constants are of phones whose power is known. See
+    /// [`ExposureWindow::calibration_confidence`]: each 10 dB by which an assumed power is wrong change
+    /// the distance by a factor of one and a half.
+    pub fn of_window(&self, window: &ExposureWindow) -> Option<Proximity> {
+        let known = window.scans.iter().filter_map(|scan| {
+            let loss = scan.attenuation?.typical;
+            Some((loss, scan.seconds_since_last_scan))
+        });
+        self.estimate(&known.collect::<Vec<_>>())
+    }
 }
 
-/// The published constants.
+/// The constants of [`SCENES`](ProximityModel::SCENES).
 impl Default for ProximityModel {
     fn default() -> Self {
         Self::SCENES
@@ -201,6 +215,30 @@ mod tests {
             assert_eq!(near.within(metres), 0.0, "{metres}");
         }
         assert_eq!(near.within(f64::INFINITY), 1.0);
+    }
+
+    #[test]
+    fn a_window_is_its_known_scans() {
+        use super::super::{ScanAttenuation, ScanInstance};
+        use crate::time::Timestamp;
+
+        let start = Timestamp::from_unix_seconds(1_600_000_000);
+        let scan = |db: Option<u8>, seconds| {
+            let attenuation = db.map(|db| ScanAttenuation {
+                typical: Attenuation::from_db(db),
+                min: Attenuation::from_db(db - 10),
+            });
+            ScanInstance::new(start, seconds, attenuation)
+        };
+        let of = |scans| ProximityModel::SCENES.of_window(&ExposureWindow::new(start, scans));
+        let heard = of(vec![
+            scan(Some(55), 120),
+            scan(None, 300),
+            scan(Some(70), 240),
+        ]);
+        assert_eq!(heard, Some(estimate(&[(55, 120), (70, 240)])));
+        assert_eq!(of(vec![scan(None, 300)]), None);
+        assert_eq!(of(Vec::new()), None);
     }
 
     #[test]

@@ -52,14 +52,14 @@ impl Method {
     }
 }
 
-/// A scene with what each method says of it that has not seen it.
+/// Windows with what each method says of them that has not seen them.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
-    /// The scene's name.
+    /// The name of the scene that was held out, or that taught alone.
     pub scene: &'static str,
-    /// Its windows and their estimates.
+    /// The windows and their estimates.
     pub windows: Vec<Told>,
-    /// Shares of the other scenes' windows that were within [`WITHIN_M`].
+    /// Shares of the windows that taught that were within [`WITHIN_M`].
     shares: [f64; 3],
 }
 
@@ -85,14 +85,14 @@ pub fn hold_out(scenes: &[(&'static str, Vec<Window>)]) -> Result<Vec<HeldOut>> 
     scenes.iter().map(one).collect()
 }
 
-/// All scenes but one, told from that one alone, for each in turn; named after the one. A scene from
-/// which nothing can be fitted has its error.
-pub fn teach_by_one(
-    scenes: &[(&'static str, Vec<Window>)],
-) -> Vec<(&'static str, Result<HeldOut>)> {
+/// All scenes but one, told from that one alone, for each in turn; named after the one.
+///
+/// # Errors
+///
+/// A fit that fails.
+pub fn teach_by_one(scenes: &[(&'static str, Vec<Window>)]) -> Result<Vec<HeldOut>> {
     let one = |(scene, windows): &(&'static str, Vec<Window>)| {
-        let told = HeldOut::new(scene, &all_but(scenes, scene), windows);
-        (*scene, told)
+        HeldOut::new(scene, &all_but(scenes, scene), windows)
     };
     scenes.iter().map(one).collect()
 }

@@ -7,6 +7,7 @@
 pub mod chart;
 pub mod evaluation;
 pub mod fit;
+pub mod report;
 pub mod scenes;
 pub mod score;
 pub mod threshold;

@@ -34,6 +34,11 @@ struct Scan {
     distance_m: f64,
 }
 
+/// The windows of each scene, by its name.
+pub fn by_scene(scenes: &[Scene]) -> Vec<(&'static str, Vec<Window>)> {
+    scenes.iter().map(|scene| (scene.name, of(scene))).collect()
+}
+
 /// The windows of all pairs, in order of receiver, transmitter and time.
 pub fn of(scene: &Scene) -> Vec<Window> {
     let mut pairs: BTreeMap<(&str, &str), Vec<&Frame>> = BTreeMap::new();
