@@ -21,6 +21,8 @@ use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 
 #[path = "log/erasure.rs"]
 mod erasure;
+#[path = "log/full_disk.rs"]
+mod full_disk;
 #[path = "log/golden.rs"]
 mod golden;
 #[path = "log/own_data.rs"]
@@ -195,23 +197,31 @@ fn a_torn_tail_of_any_length_leaves_the_chunks_before_it() {
     let path = &segments(dir.path())[0];
     let whole = fs::read(path).unwrap();
     let [first, second, third] = CHUNK_ENDS;
-    assert_eq!(whole.len(), third);
-    for cut in HEADER..=whole.len() {
+    // The file was made longer beforehand.
+    assert!(whole.len() > third && whole[third..].iter().all(|byte| *byte == 0));
+    for cut in (HEADER..=third).chain([third + 1, whole.len()]) {
         fs::write(path, &whole[..cut]).unwrap();
         let reader = LogReader::open(dir.path(), &key()).unwrap();
         let mut found = reader.sightings().unwrap();
         let read: Vec<Sighting> = found.by_ref().map(Result::unwrap).collect();
         let (sighted, torn) = match cut {
-            _ if cut < first => (0, cut - HEADER),
-            _ if cut < second => (3, cut - first),
-            _ if cut < third => (5, cut - second),
-            _ => (9, 0),
+            _ if cut < first => (0, HEADER),
+            _ if cut < second => (3, first),
+            _ if cut < third => (5, second),
+            _ => (9, third),
         };
         assert_eq!(read, sightings(0..sighted), "cut at {cut}");
+        let torn = without_zeros(&whole[torn..cut]).len();
         assert_eq!(found.torn_bytes(), torn as u64, "cut at {cut}");
         let matcher = Matcher::from_log(MatchConfig::default(), &reader).unwrap();
         assert_eq!(matcher.torn_bytes(), found.torn_bytes());
     }
+}
+
+/// Zeros at the end of a file say nothing.
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    let used = bytes.iter().rposition(|byte| *byte != 0);
+    &bytes[..used.map_or(0, |last| last + 1)]
 }
 
 #[test]

@@ -47,6 +47,13 @@ impl LogArgs {
     }
 
     pub(crate) fn reader(&self) -> Result<LogReader, Error> {
+        if !self.key.exists() && !self.log.join("log.meta").exists() {
+            let (log, key) = (self.log.display(), self.key.display());
+            let what_to_do = "trace makes both; or name yours with --log and --key";
+            return Err(
+                format!("there is no log {log} and no key file {key}: {what_to_do}").into(),
+            );
+        }
         Ok(LogReader::open(&self.log, &KeyFile::open(&self.key)?)?)
     }
 }

@@ -4,11 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 mod assembly;
+mod calibration;
 mod matching;
+mod proximity;
 pub mod risk;
 mod window;
 
+pub use calibration::Calibration;
 pub use matching::{MatchConfig, Matcher};
+pub use proximity::{LogDistance, Proximity, ProximityModel, weighted_median};
 pub use window::{
     CalibrationConfidence, ExposureWindow, Infectiousness, InfectiousnessMap, ScanAttenuation,
     ScanInstance, ScanSeconds, WindowConfig, exposure_windows,

@@ -1,6 +1,7 @@
 //! Forgetting: what is too old, and everything at once.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -60,7 +61,15 @@ impl EncounterLog {
             // nobody knows of.
             self.manifest.doomed.extend(old.iter().cloned());
             self.manifest.renewed = None;
-            if let Err(error) = self.write_manifest() {
+            let noted = self.write_manifest().or_else(|error| match error {
+                // What the open segments were made longer by beforehand is more than a manifest takes.
+                LogError::Io { source, .. } if is_full(&source) => {
+                    self.writers.clear();
+                    self.write_manifest()
+                }
+                error => Err(error),
+            });
+            if let Err(error) = noted {
                 self.manifest = before;
                 return Err(error);
             }
@@ -119,6 +128,13 @@ impl EncounterLog {
         self.unnoted = 0;
         wipe_home(&*self.home.storage, &*self.keys)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Destroys the log in `directory`: see [`EncounterLog::wipe`]. If a writer has it open, which had better be

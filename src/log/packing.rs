@@ -162,6 +162,7 @@ impl Unpacker {
         }
     }
 
+    #[inline]
     fn take(&mut self, rest: &mut Rest<'_>, before: &mut u64) -> Result<Sighting, Malformed> {
         let [flags] = rest.bytes::<1>()?;
         let name = match flags & IS_NEW {
@@ -297,7 +298,28 @@ impl Rest<'_> {
         Ok(*bytes)
     }
 
+    #[inline(always)]
     fn number(&mut self) -> Result<u64, Malformed> {
+        match self.0 {
+            // As most are.
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            [low, high, rest @ ..] if *high < 0x80 => {
+                self.0 = rest;
+                Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
+            }
+            [low, middle, high, rest @ ..] if *middle >= 0x80 && *high < 0x80 => {
+                self.0 = rest;
+                let bits = |byte: &u8| u64::from(*byte & 0x7F);
+                Ok(bits(low) | bits(middle) << 7 | bits(high) << 14)
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let [byte] = self.bytes::<1>()?;

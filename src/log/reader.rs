@@ -105,7 +105,7 @@ impl LogReader {
             damage,
             chunks: self.chunks_of(segments),
             chunk: Vec::new().into_iter(),
-            interval: (Bound::Unbounded, Bound::Unbounded),
+            interval: None,
         })
     }
 
@@ -133,7 +133,7 @@ impl LogReader {
             interval.end_bound().cloned(),
         );
         Ok(Sightings {
-            interval,
+            interval: Some(interval),
             ..self.sightings_of(first, last)?
         })
     }
@@ -317,8 +317,8 @@ pub struct Sightings<'a> {
     damage: Option<LogError>,
     chunks: Chunks<'a>,
     chunk: std::vec::IntoIter<Sighting>,
-    /// Of first frames.
-    interval: (Bound<Timestamp>, Bound<Timestamp>),
+    /// Of first frames; `None` for all.
+    interval: Option<(Bound<Timestamp>, Bound<Timestamp>)>,
 }
 
 impl Sightings<'_> {
@@ -329,22 +329,38 @@ impl Sightings<'_> {
     }
 }
 
-impl Iterator for Sightings<'_> {
-    type Item = Result<Sighting, LogError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Sightings<'_> {
+    /// Takes the next chunk; `None` at the end.
+    fn next_chunk(&mut self) -> Option<Result<(), LogError>> {
         if let Some(damage) = self.damage.take() {
             return Some(Err(damage));
         }
+        match self.chunks.next().transpose()? {
+            Ok(ChunkRead::Sightings(chunk)) => self.chunk = chunk.into_iter(),
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
+        }
+        Some(Ok(()))
+    }
+}
+
+impl Iterator for Sightings<'_> {
+    type Item = Result<Sighting, LogError>;
+
+    // So that a caller's loop runs through a chunk without a call for each.
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let interval = self.interval;
-            if let Some(sighting) = self.chunk.find(|it| interval.contains(&it.first)) {
-                return Some(Ok(sighting));
+            for sighting in self.chunk.by_ref() {
+                if self
+                    .interval
+                    .is_none_or(|interval| interval.contains(&sighting.first))
+                {
+                    return Some(Ok(sighting));
+                }
             }
-            match self.chunks.next().transpose()? {
-                Ok(ChunkRead::Sightings(chunk)) => self.chunk = chunk.into_iter(),
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
+            if let Err(error) = self.next_chunk()? {
+                return Some(Err(error));
             }
         }
     }

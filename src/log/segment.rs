@@ -23,6 +23,10 @@ pub(crate) use reader::{ChunkRead, SegmentReader};
 /// Sightings in a chunk at most: 1,024 of them are 12 kB as a rule, and 42 at worst.
 const CHUNK_SIGHTINGS_MAX: usize = 1_024;
 
+/// A segment's file is made longer by so much at a time. Chosen: forty batches of a busy day, of which one syncs a new
+/// length; and what a process that is killed leaves too much.
+const STEP_BYTES: u64 = 1 << 15;
+
 /// What a chunk holds: its first byte.
 const SIGHTINGS: u8 = 0;
 const GAPS: u8 = 1;
@@ -100,8 +104,14 @@ fn chunk_aad(
     prelude: &[u8; PRELUDE_BYTES],
     sealed_root: &[u8; SEALED_ROOT_BYTES],
     length: &[u8; CHUNK_HEADER_BYTES],
-) -> Vec<u8> {
-    [&prelude[..], sealed_root, length].concat()
+) -> [u8; SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES] {
+    let mut aad = [0; SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES];
+    let (first, rest) = aad.split_at_mut(PRELUDE_BYTES);
+    let (second, third) = rest.split_at_mut(SEALED_ROOT_BYTES);
+    first.copy_from_slice(prelude);
+    second.copy_from_slice(sealed_root);
+    third.copy_from_slice(length);
+    aad
 }
 
 /// Appends chunks to a segment that it has made. It holds nothing that opens what it has written.
@@ -143,16 +153,20 @@ impl SegmentWriter {
             Ok(file)
         });
         match made {
-            Ok(file) => Ok(Self {
-                file,
-                name,
-                prelude,
-                sealed_root,
-                ratchet: Ratchet::from_root(root),
-                packer: Packer::default(),
-                clock: None,
-                acknowledged: SEGMENT_HEADER_BYTES as u64,
-            }),
+            Ok(mut file) => {
+                // Not sooner: a segment that holds nothing is told by its length.
+                file.grow_by(STEP_BYTES);
+                Ok(Self {
+                    file,
+                    name,
+                    prelude,
+                    sealed_root,
+                    ratchet: Ratchet::from_root(root),
+                    packer: Packer::default(),
+                    clock: None,
+                    acknowledged: SEGMENT_HEADER_BYTES as u64,
+                })
+            }
             Err(e) => {
                 // On a full disk each try would leave a file behind, until the day has no number left.
                 let _ = home.remove(&file_name);

@@ -123,11 +123,17 @@ impl LogReader {
     ///
     /// # Errors
     ///
-    /// As [`sightings`](Self::sightings). Damaged segments are told with their day, and hide no other.
+    /// As [`sightings`](Self::sightings). Damaged segments are told with their day, and hide no other; if it cannot
+    /// be known which segments there must be, the latest day tells it.
     pub fn stats(&self) -> Result<DailyStatistics<'_>, LogError> {
+        let (segments, damage) = match self.segments_as_known()? {
+            (segments, Some(damage)) if segments.is_empty() => return Err(damage),
+            known => known,
+        };
         Ok(DailyStatistics {
             reader: self,
-            segments: self.segments()?,
+            segments,
+            damage,
             gaps_since: None,
         })
     }
@@ -138,6 +144,8 @@ pub struct DailyStatistics<'a> {
     reader: &'a LogReader,
     /// Those still to be read, in their order.
     segments: Vec<Listed>,
+    /// The manifest's, until a day has told it.
+    damage: Option<LogError>,
     /// When the earliest gap began of those in later days. A gap is stored in the day in which it ended, and so
     /// each that began earlier covers the end of this day; that is why the latest day comes first.
     gaps_since: Option<Timestamp>,
@@ -151,6 +159,7 @@ impl Iterator for DailyStatistics<'_> {
         let begin = self.segments.partition_point(|(name, _)| name.day < day);
         let of_day = self.segments.split_off(begin);
         let mut counted = Counted::new(day);
+        counted.statistics.damage.extend(self.damage.take());
         if let Some(from) = self.gaps_since {
             counted.add_gap(from, day.end());
         }

@@ -95,6 +95,13 @@ pub trait AppendFile: Send + Sync {
     /// The system's; part of the bytes may have been written then.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// From now on the file may be made longer by `step` bytes at a time, zeros, which what is appended then takes the
+    /// place of: a sync is cheaper where the file's length stays the same. Zeros that are left go when this is
+    /// dropped, unless the process is killed. A storage that does nothing is right, too.
+    fn grow_by(&mut self, step: u64) {
+        let _ = step;
+    }
+
     /// Returns once all that was written, and the file's length, is on the disk.
     ///
     /// # Errors
@@ -114,7 +121,8 @@ pub trait AppendFile: Send + Sync {
 pub struct StoredFile {
     /// Its bytes, from the first on; a writer may append to them meanwhile.
     pub bytes: Box<dyn Read + Send>,
-    /// How many there were when it was opened.
+    /// How many there were when it was opened, with zeros that the file was made longer by
+    /// ([`AppendFile::grow_by`]).
     pub len: u64,
 }
 
@@ -160,6 +168,26 @@ mod tests {
             Ok(bytes)
         };
         assert_eq!(read("a").unwrap(), b"onet!");
+
+        let mut file = storage.create("g").unwrap();
+        file.grow_by(10_000);
+        for _ in 0..3 {
+            file.append(&[1; 5_000]).unwrap();
+            file.sync().unwrap();
+        }
+        // While it is written to, zeros may follow.
+        let grown = read("g").unwrap();
+        let (appended, more) = grown.split_at(15_000);
+        assert_eq!(appended, [1; 15_000]);
+        assert!(more.iter().all(|byte| *byte == 0));
+        file.truncate(7_000).unwrap();
+        file.append(&[2; 1_000]).unwrap();
+        drop(file);
+        assert_eq!(
+            read("g").unwrap(),
+            [vec![1; 7_000], vec![2; 1_000]].concat()
+        );
+        storage.remove("g").unwrap();
 
         storage.sync("a").unwrap();
         assert_eq!(kind(storage.sync("b")), io::ErrorKind::NotFound);

@@ -182,6 +182,22 @@ impl CrashDisk {
                 shared.apply(Entry::Append { file, bytes });
                 Err(kind.into())
             }
+            (
+                Verdict::Short(kind),
+                Entry::Overwrite {
+                    file,
+                    offset,
+                    mut bytes,
+                },
+            ) => {
+                bytes.truncate(bytes.len() / 2);
+                shared.apply(Entry::Overwrite {
+                    file,
+                    offset,
+                    bytes,
+                });
+                Err(kind.into())
+            }
             (Verdict::Refused(kind), Entry::Sync { file }) => {
                 shared.apply(Entry::FailedSync { file });
                 Err(kind.into())
@@ -273,6 +289,8 @@ impl Storage for CrashDisk {
         Ok(Box::new(Handle {
             disk: self.clone(),
             file: file.ok_or(io::ErrorKind::NotFound)?,
+            end: 0,
+            step: 0,
         }))
     }
 
@@ -306,16 +324,55 @@ impl CrashDisk {
     }
 }
 
+/// Grows by steps if it is told to, as a file in a directory does.
 struct Handle {
     disk: CrashDisk,
     file: usize,
+    /// Bytes that were appended.
+    end: usize,
+    step: usize,
+}
+
+impl Handle {
+    fn len(&self) -> usize {
+        self.disk.shared().platter.cached(self.file).len()
+    }
+
+    fn write(&self, mut bytes: Vec<u8>) -> io::Result<()> {
+        let (file, offset) = (self.file, self.end);
+        let beyond = bytes.split_off(bytes.len().min(self.len() - offset));
+        if !bytes.is_empty() {
+            self.disk.change(Entry::Overwrite {
+                file,
+                offset,
+                bytes,
+            })?;
+        }
+        match beyond.is_empty() {
+            true => Ok(()),
+            false => self.disk.change(Entry::Append {
+                file,
+                bytes: beyond,
+            }),
+        }
+    }
 }
 
 impl AppendFile for Handle {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let bytes = bytes.to_vec();
-        let file = self.file;
-        self.disk.change(Entry::Append { file, bytes })
+        let end = self.end + bytes.len();
+        if self.step > 0 && end > self.len() {
+            let zeros = vec![0; end + self.step - self.len()];
+            let file = self.file;
+            let _ = self.disk.change(Entry::Append { file, bytes: zeros });
+        }
+        self.write(bytes.to_vec())?;
+        self.end = end;
+        Ok(())
+    }
+
+    fn grow_by(&mut self, step: u64) {
+        self.step = usize::try_from(step).unwrap();
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -324,6 +381,17 @@ impl AppendFile for Handle {
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let (file, len) = (self.file, usize::try_from(len).unwrap());
-        self.disk.change(Entry::Truncate { file, len })
+        self.disk.change(Entry::Truncate { file, len })?;
+        self.end = len;
+        Ok(())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.len() > self.end {
+            let (file, len) = (self.file, self.end);
+            let _ = self.disk.change(Entry::Truncate { file, len });
+        }
     }
 }

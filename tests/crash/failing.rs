@@ -115,7 +115,7 @@ pub(crate) fn is_latched(journal: &[Entry]) -> Result<(), String> {
     for entry in journal {
         match entry {
             Entry::FailedSync { file } => failed.push(*file),
-            Entry::Append { file, .. } if failed.contains(file) => {
+            Entry::Append { file, .. } | Entry::Overwrite { file, .. } if failed.contains(file) => {
                 return Err("something was appended after a failed sync".to_owned());
             }
             _ => {}

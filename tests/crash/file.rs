@@ -48,7 +48,11 @@ impl File {
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        let offset = self.cached().len();
+        self.write(self.cached().len(), bytes);
+    }
+
+    /// What stands there already is overwritten.
+    pub(crate) fn write(&mut self, offset: usize, bytes: &[u8]) {
         let bytes = bytes.to_vec();
         self.change(Change::Write { offset, bytes });
     }

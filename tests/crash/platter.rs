@@ -9,15 +9,41 @@ use crate::random::Random;
 /// A thing done to the disk, or to the keys beside it.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
-    Create { name: String },
-    Append { file: usize, bytes: Vec<u8> },
-    Truncate { file: usize, len: usize },
-    Sync { file: usize },
-    FailedSync { file: usize },
-    Rename { from: String, to: String },
-    Remove { name: String },
+    Create {
+        name: String,
+    },
+    Append {
+        file: usize,
+        bytes: Vec<u8>,
+    },
+    /// In the place of what is there.
+    Overwrite {
+        file: usize,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        file: usize,
+        len: usize,
+    },
+    Sync {
+        file: usize,
+    },
+    FailedSync {
+        file: usize,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Remove {
+        name: String,
+    },
     SyncDirectory,
-    ReplaceKey { slot: usize, key: [u8; 32] },
+    ReplaceKey {
+        slot: usize,
+        key: [u8; 32],
+    },
     EraseKeys,
 }
 
@@ -145,6 +171,11 @@ impl Platter {
                 self.rename(NameChange::Create { name, file });
             }
             Entry::Append { file, bytes } => self.files[*file].append(bytes),
+            Entry::Overwrite {
+                file,
+                offset,
+                bytes,
+            } => self.files[*file].write(*offset, bytes),
             Entry::Truncate { file, len } => self.files[*file].truncate(*len),
             Entry::Sync { file } => self.files[*file].sync(),
             Entry::FailedSync { file } => self.files[*file].fail_to_sync(),
@@ -246,6 +277,9 @@ impl fmt::Display for Described<'_> {
             Entry::Create { name } => write!(f, "create {name}"),
             Entry::Append { file, bytes } => {
                 write!(f, "append {} bytes to {}", bytes.len(), name(file))
+            }
+            Entry::Overwrite { file, bytes, .. } => {
+                write!(f, "overwrite {} bytes of {}", bytes.len(), name(file))
             }
             Entry::Truncate { file, len } => write!(f, "truncate {} to {len}", name(file)),
             Entry::Sync { file } => write!(f, "sync {}", name(file)),

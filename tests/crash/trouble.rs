@@ -62,7 +62,9 @@ impl Trouble {
         match self {
             Self::Refused(at, kind) if at == number => Verdict::Refused(kind),
             Self::Short(at, kind) if at == number => match call {
-                Call::Change(Entry::Append { .. }) => Verdict::Short(kind),
+                Call::Change(Entry::Append { .. } | Entry::Overwrite { .. }) => {
+                    Verdict::Short(kind)
+                }
                 _ => Verdict::Refused(kind),
             },
             Self::Late(at, kind) if at == number => match call {

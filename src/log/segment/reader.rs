@@ -31,6 +31,14 @@ pub(crate) enum ChunkRead {
     },
 }
 
+/// What has become of a chunk.
+enum Opened {
+    /// Its plaintext, of this length, stands at the beginning of the body.
+    Chunk { len: usize },
+    /// There is none. `used` is where what was read for it ends, without zeros at the end.
+    Not { used: u64 },
+}
+
 /// What opens a segment's chunks.
 enum Keys {
     Ratchet(Ratchet),
@@ -205,53 +213,87 @@ impl<'a> SegmentReader<'a> {
         }
     }
 
-    /// What is left behind `start` was never acknowledged; or it is missing though it was.
     fn end(&self, start: u64) -> Result<ChunkRead, LogError> {
+        self.end_after(start, self.len)
+    }
+
+    /// What is left behind `start`, up to `used`, was never acknowledged; or it is missing though it was.
+    fn end_after(&self, start: u64, used: u64) -> Result<ChunkRead, LogError> {
         if self.len < self.length.least() {
             return Err(self.corrupted(self.len, CUT));
         }
-        let torn = self.len - start;
+        let torn = used.saturating_sub(start);
         Ok(ChunkRead::End { torn })
     }
 
     fn ratcheted(&mut self, ratchet: &mut Ratchet) -> Result<ChunkRead, LogError> {
         let start = self.offset;
-        let opened = self.open_chunk(ratchet)?;
-        let Some(len) = opened else {
+        let len = match self.open_chunk(ratchet)? {
+            Opened::Chunk { len } => len,
             // Behind what was acknowledged it may never have reached the disk.
-            if start < self.length.acknowledged && self.len >= self.length.acknowledged {
+            Opened::Not { .. }
+                if start < self.length.acknowledged && self.len >= self.length.acknowledged =>
+            {
                 return Err(self.corrupted(start, "a chunk does not open"));
             }
-            return self.end(start);
+            Opened::Not { used } => {
+                let used = self.last_used(used)?;
+                return self.end_after(start, used);
+            }
         };
         let plaintext = self.body.get(..len).unwrap_or_default();
         let read = records(&mut self.unpacker, plaintext);
         read.ok_or_else(|| self.corrupted(start, "a record is malformed"))
     }
 
-    /// Leaves the next chunk's plaintext in `body`, and gives its length; `None` if there is none.
-    fn open_chunk(&mut self, ratchet: &mut Ratchet) -> Result<Option<usize>, LogError> {
+    /// The end of the file without the zeros at it, but not before `used`.
+    fn last_used(&mut self, mut used: u64) -> Result<u64, LogError> {
+        let mut buffer = [0; 4096];
+        loop {
+            let left = (self.len - self.offset).min(buffer.len() as u64);
+            let part = buffer.get_mut(..left as usize).unwrap_or_default();
+            if part.is_empty() {
+                return Ok(used);
+            }
+            self.read_exact(part)?;
+            used = self.used_of(part).unwrap_or(used);
+        }
+    }
+
+    /// Leaves the next chunk's plaintext in `body`.
+    fn open_chunk(&mut self, ratchet: &mut Ratchet) -> Result<Opened, LogError> {
+        let mut used = self.offset;
         let mut length = [0; CHUNK_HEADER_BYTES];
         if self.len - self.offset < length.len() as u64 {
-            return Ok(None);
+            return Ok(Opened::Not { used });
         }
         self.read_exact(&mut length)?;
+        used = self.used_of(&length).unwrap_or(used);
         let len = u32::from_le_bytes(length);
         let possible = (TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize));
         if !possible || u64::from(len) > self.len - self.offset {
-            return Ok(None);
+            return Ok(Opened::Not { used });
         }
         let mut body = std::mem::take(&mut self.body);
         body.resize(len as usize, 0);
         self.read_exact(&mut body)?;
+        used = self.used_of(&body).unwrap_or(used);
         let opened = ratchet.step()?.open(
             0,
             &chunk_aad(&self.prelude, &self.sealed_root, &length),
             &mut body,
         );
-        let len = opened.ok().map(<[u8]>::len);
+        let opened = opened.map_or(Opened::Not { used }, |plaintext| Opened::Chunk {
+            len: plaintext.len(),
+        });
         self.body = body;
-        Ok(len)
+        Ok(opened)
+    }
+
+    /// Where `last_read` ends without the zeros at its end; `None` if there is nothing else in it.
+    fn used_of(&self, last_read: &[u8]) -> Option<u64> {
+        let last = last_read.iter().rposition(|byte| *byte != 0)?;
+        Some(self.offset - (last_read.len() - 1 - last) as u64)
     }
 
     pub(super) fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LogError> {

@@ -2,13 +2,16 @@
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::{AppendFile, Storage, StoredFile};
 
 /// Its writer holds an exclusive lock on it; it is empty.
 const LOCK: &str = "lock";
+
+/// A page of the system's cache of files, mostly.
+const PAGE_BYTES: u64 = 4096;
 
 /// A directory, which its owner alone may read if it is made here; what is in it always is.
 #[derive(Clone, Debug)]
@@ -87,10 +90,15 @@ impl Storage for FileStorage {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn AppendFile>> {
         let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Box::new(options.open(self.path(name))?))
+        Ok(Box::new(GrowingFile {
+            file: options.open(self.path(name))?,
+            end: 0,
+            len: 0,
+            step: 0,
+        }))
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
@@ -112,17 +120,74 @@ impl Storage for FileStorage {
     }
 }
 
-impl AppendFile for File {
+/// A file that is written to from its beginning on.
+struct GrowingFile {
+    file: File,
+    /// Bytes that were appended.
+    end: u64,
+    /// The file's length, as far as it is known: zeros stand behind what was appended.
+    len: u64,
+    /// How much longer the file is made when it is too short; 0 for no longer than it must be.
+    step: u64,
+}
+
+impl GrowingFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.write_all(bytes)
+    }
+
+    /// Makes room for more than `needed` bytes. Zeros are written: what the file system has only been told to keep
+    /// free it would have to note as used, with a sync of its own. A page at a time: Linux keeps what comes at once
+    /// together, and would count all of it as written again with each batch.
+    fn make_room(&mut self, needed: u64) -> io::Result<()> {
+        let len = needed.saturating_add(self.step);
+        while self.len < len {
+            let page_left = PAGE_BYTES - self.len % PAGE_BYTES;
+            let zeros = [0; PAGE_BYTES as usize];
+            let zeros = zeros.get(..page_left.min(len - self.len) as usize);
+            let zeros = zeros.unwrap_or_default();
+            self.write_at(self.len, zeros)?;
+            self.len += zeros.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl AppendFile for GrowingFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        let end = self.end + bytes.len() as u64;
+        if self.step > 0 && end > self.len {
+            // Without it, there may still be room for the bytes themselves.
+            let _ = self.make_room(end);
+        }
+        self.write_at(self.end, bytes)?;
+        self.end = end;
+        self.len = self.len.max(end);
+        Ok(())
+    }
+
+    fn grow_by(&mut self, step: u64) {
+        self.step = step;
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.file.sync_data()
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.set_len(len)
+        self.file.set_len(len)?;
+        (self.end, self.len) = (len, len);
+        Ok(())
+    }
+}
+
+impl Drop for GrowingFile {
+    fn drop(&mut self) {
+        if self.step > 0 {
+            // If it stays, it is zeros that say nothing.
+            let _ = self.file.set_len(self.end);
+        }
     }
 }
 

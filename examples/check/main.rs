@@ -1,21 +1,26 @@
 //! Published files against the log: verify, match, tell.
 
+mod html;
+mod json;
+#[path = "../support/mod.rs"]
 mod support;
 
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use data_encoding::HEXLOWER_PERMISSIVE as HEX;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
-use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
+use truyvet::exposure::{Exposure, MatchConfig, Matcher};
+use truyvet::log::{DayStatistics, LogReader};
 use truyvet::protocol::{EphemeralId, PublishedKey};
 use truyvet::publication::signature::VerificationKey;
 
 use support::{
-    Error, LogArgs, Progress, Published, Trust, Trusted, count, picture, read_published, read_text,
-    say, warn,
+    Error, LogArgs, Progress, Published, Trust, Trusted, count, create_new, picture,
+    read_published, read_text, refuse_if_there, say, warn,
 };
 
 #[derive(Parser)]
@@ -24,6 +29,8 @@ use support::{
     after_help = "Examples, to be typed in the checkout:\n\n  \
         cargo run --release --example check -- examples/recordings/passer-by.published.json\n      \
         a Bluezone list against the log that trace has made\n  \
+        cargo run --release --example check -- --html exposures.html examples/recordings\n      \
+        every list in a directory, and a page with a picture of each day\n  \
         cargo run --release --example check -- --verify-only \
         --trust tests/vectors/gaen/gens_testExport.public.pem \
         tests/vectors/gaen/gens_testExport-2-records-1-of-1.zip\n      \
@@ -55,7 +62,10 @@ struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Published files: Bluezone lists, GAEN exports (zip), bare export.bin
+    /// Write the report as a page for a browser, with a picture of each day; a file that is there is kept
+    #[arg(long, value_name = "FILE", conflicts_with = "verify_only")]
+    html: Option<PathBuf>,
+    /// Published files, or directories of them: Bluezone lists, GAEN exports (zip), bare export.bin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -68,9 +78,12 @@ fn main() -> ExitCode {
 }
 
 fn check(args: &Args) -> Result<(), Error> {
+    if let Some(path) = &args.html {
+        refuse_if_there(path)?;
+    }
     let trusted = read_trusted(&args.trust)?;
-    let files: Vec<File> = args
-        .files
+    let paths = published_files(&args.files)?;
+    let files: Vec<File> = paths
         .iter()
         .map(|path| read(path, &trusted, args))
         .collect();
@@ -87,7 +100,7 @@ fn check(args: &Args) -> Result<(), Error> {
         false => Some(match_files(args, &readable)?),
     };
     if args.json {
-        let report = report(args, &files, found.as_deref(), matched.as_ref());
+        let report = json::report(&paths, &files, found.as_deref(), matched.as_ref());
         say!("{report:#}");
     }
     if matched.is_some_and(|matched| !matched.damage.is_empty()) {
@@ -133,6 +146,32 @@ fn read_trusted(paths: &[PathBuf]) -> Result<Vec<Trusted>, Error> {
         })
     };
     paths.iter().map(read).collect()
+}
+
+/// The files named, and those in the directories named, in the order of their names.
+fn published_files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let failed = |e| format!("{}: {e}", path.display());
+        let mut found = Vec::new();
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let kind = path.extension().and_then(|it| it.to_str());
+            if path.is_file() && kind.is_some_and(|kind| ["zip", "json", "bin"].contains(&kind)) {
+                found.push(path);
+            }
+        }
+        if found.is_empty() {
+            return Err(format!("{}: no .zip, .json or .bin in it", path.display()).into());
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
 }
 
 /// Reads a file, and says what it is.
@@ -191,7 +230,8 @@ struct Matched {
 }
 
 fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
-    let matcher = Matcher::from_log(MatchConfig::default(), &args.log.reader()?)?;
+    let reader = args.log.reader()?;
+    let matcher = Matcher::from_log(MatchConfig::default(), &reader)?;
     for damage in matcher.damage() {
         warn(&format!(
             "warning: {damage}; what it held could not be matched"
@@ -217,99 +257,28 @@ fn match_files(args: &Args, files: &[&Published]) -> Result<Matched, Error> {
             say!("\n{exposure}\n    |{}|", picture(exposure));
         }
     }
-    Ok(Matched {
+    let matched = Matched {
         exposures,
         damage: matcher.damage().iter().map(ToString::to_string).collect(),
         torn_bytes: matcher.torn_bytes(),
-    })
-}
-
-fn report(
-    args: &Args,
-    files: &[File],
-    found: Option<&[String]>,
-    matched: Option<&Matched>,
-) -> serde_json::Value {
-    let files: Vec<_> = args.files.iter().zip(files).map(file_json).collect();
-    let exposures = matched.map(|matched| {
-        let exposures = matched.exposures.iter().map(exposure_json);
-        exposures.collect::<Vec<_>>()
-    });
-    json!({
-        "files": files,
-        "identifier_found": found,
-        "exposures": exposures,
-        "log_damage": matched.map(|matched| &matched.damage),
-        "log_torn_bytes": matched.map(|matched| matched.torn_bytes),
-    })
-}
-
-fn file_json((path, file): (&PathBuf, &File)) -> serde_json::Value {
-    let (keys, verified, detail) = match file {
-        Ok(file) => match &file.trust {
-            Trust::Signed(by) => (Some(file.keys.len()), Some(true), by.as_str()),
-            Trust::Unsigned => (Some(file.keys.len()), None, "unsigned"),
-            Trust::Refused(why) => (Some(file.keys.len()), Some(false), why.as_str()),
-        },
-        Err(why) => (None, Some(false), why.as_str()),
     };
-    json!({
-        "file": path.display().to_string(),
-        "read": file.is_ok(),
-        "keys": keys,
-        "verified": verified,
-        "detail": detail,
-    })
+    if let Some(path) = &args.html {
+        write_page(path, &reader, keys.len(), &matched)?;
+        if !args.json {
+            say!("\n{}: the same as a page for a browser", path.display());
+        }
+    }
+    Ok(matched)
 }
 
-fn exposure_json(exposure: &Exposure) -> serde_json::Value {
-    let attenuation = exposure.attenuation.map(|attenuation| {
-        let confidence = match attenuation.basis {
-            PowerBasis::Advertised { confidence } => confidence,
-            _ => None,
-        };
-        json!({
-            "min_db": attenuation.min.db(),
-            "mean_db": attenuation.mean.db(),
-            "max_db": attenuation.max.db(),
-            "power_assumed": attenuation.basis == PowerBasis::Assumed,
-            "calibration_confidence": confidence,
-        })
-    });
-    let rssi = exposure.rssi.map(|rssi| {
-        json!({
-            "min_dbm": rssi.min.dbm(),
-            "mean_dbm": rssi.mean.dbm(),
-            "max_dbm": rssi.max.dbm(),
-        })
-    });
-    let sightings: Vec<_> = exposure
-        .sightings
-        .iter()
-        .map(|sighting| {
-            json!({
-                "first": sighting.first.to_string(),
-                "last": sighting.last.to_string(),
-                "frames": sighting.frames,
-                "rssi_mean_dbm": sighting.rssi.map(|rssi| rssi.mean.dbm()),
-                "tx_power_dbm": sighting.tx_power_dbm,
-            })
-        })
-        .collect();
-    json!({
-        "key": exposure.key_index,
-        "protocol": exposure.protocol.to_string(),
-        "day": exposure.day.to_string(),
-        "duration_s": exposure.duration.as_secs(),
-        "first": exposure.first().to_string(),
-        "last": exposure.last().to_string(),
-        "frames": exposure.frames(),
-        "identifiers": exposure.identifiers,
-        "rssi": rssi,
-        "attenuation": attenuation,
-        "report_type": format!("{:?}", exposure.report_type),
-        "transmission_risk": exposure.transmission_risk,
-        "days_since_onset": exposure.days_since_onset,
-        "sightings": sightings,
-    })
+fn write_page(
+    path: &Path,
+    reader: &LogReader,
+    keys: usize,
+    matched: &Matched,
+) -> Result<(), Error> {
+    let days: Vec<DayStatistics> = reader.stats()?.collect();
+    let page = html::page(&days, keys, matched);
+    let written = create_new(path, true)?.write_all(page.as_bytes());
+    written.map_err(|e| format!("{}: {e}", path.display()).into())
 }
