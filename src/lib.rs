@@ -56,7 +56,7 @@
 //! | [`radio`] | the system's Bluetooth, the virtual air, replayed recordings, and the traits for others |
 //! | [`log`] | what was heard, sealed |
 //! | [`publication`] | what an authority publishes: Bluezone's list, GAEN's signed export |
-//! | [`exposure`] | published keys against the log |
+//! | [`exposure`] | published keys against the log, exposure windows, risk models |
 //! | [`protocol`] | keys, identifiers and frames, as pure functions |
 //!
 //! `docs/threat-model.md` in the repository says what is protected from whom, and what not.

@@ -1,7 +1,13 @@
-//! From published keys and the log to exposures that explain themselves.
+//! From published keys and the log to exposures that explain themselves, and to what they come to.
+//!
+//! A [`Matcher`] finds which sightings were of whom: an [`Exposure`] for each key and day.
+//! [`exposure_windows`] makes of these what GAEN's second interface gives, and a
+//! [risk model](risk) says what that comes to, with its reasons.
 
 use std::fmt;
 use std::time::Duration;
+
+use serde::Serialize;
 
 mod assembly;
 mod calibration;
@@ -17,8 +23,6 @@ pub use window::{
     CalibrationConfidence, ExposureWindow, Infectiousness, InfectiousnessMap, ScanAttenuation,
     ScanInstance, ScanSeconds, WindowConfig, exposure_windows,
 };
-
-use serde::Serialize;
 
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};

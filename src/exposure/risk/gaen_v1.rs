@@ -8,7 +8,9 @@ use super::assessment::{
     Contribution, DayAssessment, DayWindows, Figure, Short, Unit, figure, total,
 };
 use super::config::{check_all, check_ascending, check_range};
-use super::{Assessment, ConfigError, Configuration, RiskLevel, RiskModel, age_days, refusal};
+use super::{
+    Assessment, ConfigError, Configuration, RiskLevel, RiskModel, age_days, refusal_by_type,
+};
 use crate::exposure::{ExposureWindow, ScanInstance};
 use crate::time::UtcDay;
 
@@ -109,7 +111,7 @@ impl Configuration for GaenV1Config {
 /// the next begins, with half a scan interval before the first and after the last, rounded. The score is the
 /// product of four scores, by attenuation, days, duration and transmission risk level, or 0 if it is less than
 /// the minimum. A day's score is its highest; one that is not 0 warns. Scans of unknown attenuation are left
-/// out.
+/// out, and days since the onset of symptoms are not asked for.
 #[derive(Clone, Debug, Default)]
 pub struct GaenV1 {
     config: GaenV1Config,
@@ -204,7 +206,7 @@ impl GaenV1 {
                 .scans
                 .iter()
                 .filter(|scan| scan.attenuation.is_some());
-            if let Some(reason) = refusal(window, today, None) {
+            if let Some(reason) = refusal_by_type(window) {
                 contributions.push(Contribution::of(*index, window).dropped(reason));
             } else if scans.clone().next().is_none() {
                 let reason = "no scan of known attenuation";

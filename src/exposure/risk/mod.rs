@@ -143,12 +143,20 @@ pub fn by_name(name: &str, json: Option<&[u8]>) -> Result<Box<dyn RiskModel>, Co
     })
 }
 
-/// Why no model counts `window`, if none does; `days_max` is the greatest age that counts.
-fn refusal(window: &ExposureWindow, today: UtcDay, days_max: Option<u32>) -> Option<String> {
+/// Why `window` does not count by its report type, if so (`isTekReportTypeReturnableToClients`).
+fn refusal_by_type(window: &ExposureWindow) -> Option<String> {
     match window.report_type {
-        ReportType::Revoked => return Some("the authority has withdrawn the key".to_owned()),
-        ReportType::Unknown => return Some("its report type is not known".to_owned()),
-        _ => {}
+        ReportType::Revoked => Some("the authority has withdrawn the key".to_owned()),
+        ReportType::Unknown => Some("its report type is not known".to_owned()),
+        _ => None,
+    }
+}
+
+/// Why no model of windows counts `window`, if so; `days_max` is the greatest age that counts. Who is not
+/// infectious is ignored before a model is asked (Apple's `ENCommon.h`: "never returned through the API").
+fn refusal(window: &ExposureWindow, today: UtcDay, days_max: Option<u32>) -> Option<String> {
+    if let Some(reason) = refusal_by_type(window) {
+        return Some(reason);
     }
     if window.infectiousness == Infectiousness::None {
         return Some("the patient was not infectious on that day".to_owned());

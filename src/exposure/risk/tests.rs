@@ -91,7 +91,7 @@ fn models_are_found_by_their_names() {
 
 #[test]
 fn what_no_model_counts() {
-    let near = [(1_200, 50)];
+    let near = [(300, 50); 5];
     let with = |change: fn(&mut ExposureWindow)| {
         let mut window = window(&near);
         change(&mut window);
@@ -107,6 +107,11 @@ fn what_no_model_counts() {
     ];
     for name in NAMES {
         for (window, says) in &dropped {
+            // Version 1 knows nothing of infectiousness.
+            if name == "gaen-v1" && window.infectiousness == Infectiousness::None {
+                assert_eq!(one_day(&*model(name), &[window.clone()]).score, 10.0);
+                continue;
+            }
             let mut window = window.clone();
             if name == "bluezone" {
                 window.protocol = ProtocolKind::Bluezone;
@@ -249,6 +254,13 @@ proptest! {
             prop_assert!(one.days.iter().all(|day| day.score.is_finite() && day.score >= 0.0));
             prop_assert!(!one.to_string().is_empty());
         }
+    }
+
+    #[test]
+    fn a_longer_stay_scores_no_less_by_version_1(scans in 1usize..6, db in 20u8..=100) {
+        // Scans every five minutes at one attenuation, and another one.
+        let stay = |scans: usize| score(&*model("gaen-v1"), &[window(&vec![(300, db); scans])]);
+        prop_assert!(stay(scans + 1) >= stay(scans));
     }
 
     #[test]

@@ -286,6 +286,28 @@ fn days_since_onset_have_an_infectiousness_from_14_before_to_14_after() {
 }
 
 #[test]
+fn corona_warn_app_tells_infectiousness_in_place_of_days() {
+    let config = WindowConfig::corona_warn_app();
+    assert_eq!(config.check(), Ok(()));
+    for (days, expected) in [
+        (None, Infectiousness::None),
+        (Some(0), Infectiousness::None),
+        (Some(1), Infectiousness::Standard),
+        (Some(2), Infectiousness::High),
+        (Some(3), Infectiousness::None),
+        (Some(15), Infectiousness::None),
+    ] {
+        let mut found = exposure(vec![heard(0, 5, 40)]);
+        found.days_since_onset = days;
+        assert_eq!(
+            found.windows(&config)[0].infectiousness,
+            expected,
+            "{days:?}"
+        );
+    }
+}
+
+#[test]
 fn report_types_that_are_missing_revoked_or_recursive() {
     let types = |report_type| -> Vec<ReportType> {
         let mut found = exposure(vec![heard(0, 5, 40)]);
