@@ -28,7 +28,8 @@ impl Calibration {
     ///
     /// Falls back, each step with less confidence: the listed phone; the mean over those of the same
     /// device or model, whoever is named as their maker; the mean over the maker's; the mean over all.
-    /// The steps are microG's (GmsCore, `DeviceInfo.kt`).
+    /// The steps are microG's (GmsCore, `DeviceInfo.kt`). Reads through the list each time: once when an
+    /// app starts, not for each frame.
     pub fn of(maker: &str, device: &str, model: &str) -> Self {
         let mut levels = [Mean::default(); 4];
         for listed in listed() {

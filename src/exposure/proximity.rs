@@ -2,10 +2,8 @@
 //!
 //! A body between two phones costs as much as several metres, so a loss is no distance. What it can
 //! give is a distribution: of windows like this one, how many were within two metres. The constants are
-//! fitted to recorded scenes, and [docs/proximity.md] has what they are worth in scenes that they were
+//! fitted to recorded scenes, and docs/proximity.md has what they are worth in scenes that they were
 //! not fitted to.
-//!
-//! [docs/proximity.md]: https://docs.rs/crate/truyvet/latest/source/docs/proximity.md
 
 use crate::sighting::Attenuation;
 
@@ -111,8 +109,7 @@ impl Proximity {
 
 /// The textbook's law: a loss grows by `10 × exponent` dB with every tenfold distance.
 ///
-/// Here to be compared with: it takes a loss for a distance. [`ProximityModel`] is better at saying how
-/// probable it is that somebody was near.
+/// Here to be compared with: it takes a loss for a distance. docs/proximity.md has both side by side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogDistance {
     /// Loss at one metre, dB.

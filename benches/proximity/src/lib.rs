@@ -4,8 +4,15 @@
 //! The recordings are DP-3T's (bt-measurements, experiment 34, CC BY-ND 4.0). They are evaluated here
 //! and are no part of this repository: they are read from the conformance data beside the checkout.
 
+pub mod chart;
+pub mod evaluation;
+pub mod fit;
 pub mod scenes;
+pub mod score;
 pub mod threshold;
+pub mod windows;
+
+mod solve;
 
 #[path = "../../../tests/conformance/mod.rs"]
 mod conformance;
