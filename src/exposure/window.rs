@@ -27,7 +27,7 @@ mod forming;
 use serde::{Deserialize, Serialize};
 
 use super::risk::{ConfigError, Configuration};
-use super::{Exposure, PowerBasis};
+use super::{Exposure, PowerBasis, Proximity, ProximityModel};
 use crate::protocol::{ProtocolKind, ReportType};
 use crate::sighting::{Attenuation, RssiSummary};
 use crate::time::{Timestamp, UtcDay};
@@ -86,6 +86,40 @@ impl ExposureWindow {
         }
     }
 
+    /// Its scans of known attenuation: what each lost typically, and its seconds. What
+    /// [`ProximityModel::estimate`](super::ProximityModel::estimate) takes.
+    pub fn losses(&self) -> Vec<(Attenuation, u32)> {
+        self.scans
+            .iter()
+            .filter_map(|scan| Some((scan.attenuation?.typical, scan.seconds_since_last_scan)))
+            .collect()
+    }
+
+    /// How near the patient was, by `model`; `None` if no scan's attenuation is known. Scans that are not known
+    /// are left out, with their time.
+    ///
+    /// ```
+    /// use truyvet::exposure::{ExposureWindow, ProximityModel, ScanAttenuation, ScanInstance};
+    /// use truyvet::sighting::Attenuation;
+    /// use truyvet::time::Timestamp;
+    ///
+    /// let start = Timestamp::from_unix_seconds(1_596_880_800);
+    /// let at = |db| Some(Attenuation::from_db(db)).map(|db| ScanAttenuation { typical: db, min: db });
+    /// let of = |scans| ExposureWindow::new(start, scans).proximity(&ProximityModel::default());
+    /// let near = of(vec![ScanInstance::new(start, 600, at(50))]).ok_or("no attenuation")?;
+    /// let far = of(vec![ScanInstance::new(start, 600, at(75))]).ok_or("no attenuation")?;
+    /// assert!(near.within(2.0) > far.within(2.0));
+    ///
+    /// // What is not known changes nothing.
+    /// let scans = vec![ScanInstance::new(start, 600, at(50)), ScanInstance::new(start, 900, None)];
+    /// assert_eq!(of(scans), Some(near));
+    /// assert_eq!(of(vec![ScanInstance::new(start, 900, None)]), None);
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn proximity(&self, model: &ProximityModel) -> Option<Proximity> {
+        model.estimate(&self.losses())
+    }
+
     /// Seconds of all its scans.
     pub fn seconds(&self) -> u64 {
         self.scans
@@ -131,7 +165,8 @@ pub struct ScanAttenuation {
     pub min: Attenuation,
 }
 
-/// How well a sender's power is known (GAEN metadata 1.1, `CalibrationConfidence`).
+/// How well a phone's radio is known: a sender's power (GAEN metadata 1.1, `CalibrationConfidence`), or a
+/// model's [`Calibration`](super::Calibration).
 #[derive(
     Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize,
 )]
