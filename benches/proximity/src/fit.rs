@@ -188,6 +188,9 @@ pub fn log_distance(windows: &[Window]) -> Result<LogDistance> {
         })
         .collect::<Option<_>>()
         .ok_or("an empty window")?;
+    if points.len() < 3 {
+        return Err(format!("expected at least 3 windows, got {}", points.len()).into());
+    }
     let count = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / count;
     let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
