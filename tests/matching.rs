@@ -312,3 +312,46 @@ fn the_backend_that_was_asked_for_is_used() {
         assert_eq!(of(Backend::Avx512), Backend::Avx512);
     }
 }
+
+/// A key comes again with the day's package after the hour's, and may be withdrawn by then.
+#[test]
+fn a_key_that_comes_twice_counts_once_and_not_at_all_once_it_is_withdrawn() {
+    let key = gaen(1, START, 144);
+    let heard: Vec<Sighting> = candidates(&key)[..3]
+        .iter()
+        .map(|candidate| sighting(candidate.id, candidate.first))
+        .collect();
+    let again = {
+        let mut key = DiagnosisKey::new(tek(1), IntervalNumber(START), 144).unwrap();
+        key.report_type = ReportType::ConfirmedTest;
+        PublishedKey::from(key)
+    };
+    let withdrawn = {
+        let mut key = DiagnosisKey::new(tek(1), IntervalNumber(START), 144).unwrap();
+        key.report_type = ReportType::Revoked;
+        PublishedKey::from(key)
+    };
+    for config in ways() {
+        let matcher = Matcher::new(config, heard.clone());
+        let once = matcher.exposures([&key]);
+        assert_eq!(once.len(), 1);
+        assert_eq!(matcher.exposures([&key, &key, &key]), once);
+        let described = matcher.exposures([&key, &again]);
+        assert_eq!(described.len(), 1);
+        assert_eq!(described[0].report_type, ReportType::ConfirmedTest);
+        assert_eq!(matcher.exposures([&key, &withdrawn]), []);
+        assert_eq!(matcher.exposures([&withdrawn, &key]), []);
+
+        // The stricter of two times holds, in whatever order they come.
+        let early = candidates(&key)[1].first;
+        for times in [[None, Some(early)], [Some(early), None]] {
+            let mut search = matcher.search();
+            for published in times {
+                search.published_at(published);
+                search.add([&key]).unwrap();
+            }
+            let found = search.finish().unwrap();
+            assert_eq!(found[0].sightings.len(), 1, "{times:?}");
+        }
+    }
+}

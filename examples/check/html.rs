@@ -27,9 +27,14 @@ const FARTHEST_DB: u8 = 90;
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// The whole page.
-pub(crate) fn page(days: &[DayStatistics], keys: usize, matched: &Matched) -> String {
+pub(crate) fn page(
+    days: &[DayStatistics],
+    keys: usize,
+    matched: &Matched,
+    missing: &[String],
+) -> String {
     let mut page = String::new();
-    write_page(&mut page, days, keys, matched).map_or_else(|_| String::new(), |()| page)
+    write_page(&mut page, days, keys, matched, missing).map_or_else(|_| String::new(), |()| page)
 }
 
 fn write_page(
@@ -37,6 +42,7 @@ fn write_page(
     days: &[DayStatistics],
     keys: usize,
     matched: &Matched,
+    missing: &[String],
 ) -> fmt::Result {
     write!(
         out,
@@ -44,7 +50,7 @@ fn write_page(
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">\
          <title>Exposures</title><style>{STYLE}</style><h1>{}</h1>",
-        headline(&matched.exposures)
+        headline(&matched.exposures, missing)
     )?;
     let sightings: u64 = days.iter().map(|day| day.sightings).sum();
     writeln!(
@@ -54,6 +60,13 @@ fn write_page(
         count(sightings as usize, "sighting"),
         count(days.len(), "day")
     )?;
+    for why in missing {
+        writeln!(
+            out,
+            "<p class=\"warn\">Of the published files, {}: an exposure to keys in them is not shown.</p>",
+            Escaped(why)
+        )?;
+    }
     for damage in &matched.damage {
         writeln!(
             out,
@@ -84,9 +97,10 @@ fn write_page(
     )
 }
 
-fn headline(exposures: &[Exposure]) -> String {
+fn headline(exposures: &[Exposure], missing: &[String]) -> String {
     match exposures {
-        [] => "No exposure was found".to_owned(),
+        [] if missing.is_empty() => "No exposure was found".to_owned(),
+        [] => "No exposure was found in the files that could be used".to_owned(),
         exposures => {
             let mut days: Vec<UtcDay> = exposures.iter().map(|it| it.day).collect();
             days.dedup();

@@ -12,6 +12,7 @@ use crate::{File, Matched};
 pub(crate) fn report(
     paths: &[PathBuf],
     files: &[File],
+    missing: &[String],
     found: Option<&[String]>,
     matched: Option<&Matched>,
 ) -> serde_json::Value {
@@ -22,6 +23,7 @@ pub(crate) fn report(
     });
     json!({
         "files": files,
+        "not_looked_for": missing,
         "identifier_found": found,
         "exposures": exposures,
         "assessment": matched.and_then(|matched| matched.assessment.as_ref()),

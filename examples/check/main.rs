@@ -110,11 +110,12 @@ fn check(args: &Args) -> Result<(), Error> {
         .map(|path| read(path, &trusted, args))
         .collect();
     let readable: Vec<&Published> = files.iter().flatten().collect();
-    let believed = readable.iter().filter(|file| file.is_believed());
-    if let Err(error) = check_batches(believed.filter_map(|file| file.header.as_ref())) {
-        warn(&format!(
-            "warning: {error}; keys in other files cannot be matched"
-        ));
+    let missing = not_looked_for(&files);
+    if let Some(why) = missing
+        .last()
+        .filter(|_| missing.len() > failures(&files).len())
+    {
+        warn(&format!("warning: {why}"));
     }
     let found = args.identifier.map(|id| find(id, &readable));
     if let (Some(places), false) = (&found, args.json) {
@@ -125,32 +126,45 @@ fn check(args: &Args) -> Result<(), Error> {
     }
     let matched = match args.verify_only {
         true => None,
-        false => Some(match_files(args, &readable, model.as_deref())?),
+        false => Some(match_files(args, &readable, model.as_deref(), &missing)?),
     };
     if args.json {
-        let report = json::report(&paths, &files, found.as_deref(), matched.as_ref());
+        let found = found.as_deref();
+        let report = json::report(&paths, &files, &missing, found, matched.as_ref());
         say!("{report:#}");
     }
     if matched.is_some_and(|matched| !matched.damage.is_empty()) {
         return Err("part of the log is damaged, and an exposure may have been in it".into());
     }
-    let refused = readable.iter().filter(|file| !file.is_believed()).count();
-    let unread = files.len() - readable.len();
-    let failures: Vec<String> = [
-        (unread, "could not be read"),
-        (refused, "had no signature that holds"),
+    match missing.is_empty() {
+        true => Ok(()),
+        false => {
+            let files = count(files.len(), "file");
+            Err(format!("of {files}, {}", missing.join(" and ")).into())
+        }
+    }
+}
+
+/// What may hold keys that were not looked for, so that nothing found means less.
+fn not_looked_for(files: &[File]) -> Vec<String> {
+    let believed = files.iter().flatten().filter(|file| file.is_believed());
+    let batches = check_batches(believed.filter_map(|file| file.header.as_ref()));
+    let mut missing = failures(files);
+    missing.extend(batches.err().map(|error| error.to_string()));
+    missing
+}
+
+fn failures(files: &[File]) -> Vec<String> {
+    let refused = files.iter().flatten().filter(|file| !file.is_believed());
+    let unread = files.iter().filter(|file| file.is_err());
+    [
+        (unread.count(), "could not be read"),
+        (refused.count(), "had no signature that holds"),
     ]
     .into_iter()
     .filter(|(number, _)| *number > 0)
     .map(|(number, what)| format!("{number} {what}"))
-    .collect();
-    match failures.is_empty() {
-        true => Ok(()),
-        false => {
-            let files = count(files.len(), "file");
-            Err(format!("of {files}, {}", failures.join(" and ")).into())
-        }
-    }
+    .collect()
 }
 
 fn parse_identifier(hex: &str) -> Result<EphemeralId, String> {
@@ -291,6 +305,7 @@ fn match_files(
     args: &Args,
     files: &[&Published],
     model: Option<&dyn RiskModel>,
+    missing: &[String],
 ) -> Result<Matched, Error> {
     let reader = args.log.reader()?;
     let matcher = Matcher::from_log(MatchConfig::default(), &reader)?;
@@ -334,7 +349,7 @@ fn match_files(
         torn_bytes: matcher.torn_bytes(),
     };
     if let Some(path) = &args.html {
-        write_page(path, &reader, key_count, &matched)?;
+        write_page(path, &reader, key_count, &matched, missing)?;
         if !args.json {
             say!("\n{}: the same as a page for a browser", path.display());
         }
@@ -362,9 +377,10 @@ fn write_page(
     reader: &LogReader,
     keys: usize,
     matched: &Matched,
+    missing: &[String],
 ) -> Result<(), Error> {
     let days: Vec<DayStatistics> = reader.stats()?.collect();
-    let page = html::page(&days, keys, matched);
+    let page = html::page(&days, keys, matched, missing);
     let written = create_new(path, true)?.write_all(page.as_bytes());
     written.map_err(|e| format!("{}: {e}", path.display()).into())
 }

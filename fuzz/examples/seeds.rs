@@ -6,10 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use truyvet::entropy::SeededEntropy;
-use truyvet::exposure::WindowConfig;
-use truyvet::exposure::risk::{
-    BluezoneRuleConfig, CoronaWarnAppConfig, GaenV1Config, GaenV2Config, SwissCovidConfig,
-};
 use truyvet::log::fuzzing::{self, SEGMENT, payloads, public_key};
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::{self, DiagnosisKey};
@@ -19,9 +15,10 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, Un
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
-use truyvet_fuzz::{
-    ABSENT, FILES, FileInput, MatcherInput, PLAIN, Record, SEALED, SegmentInput, joined,
-};
+use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
+
+#[path = "seeds/matching.rs"]
+mod matching;
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
 
@@ -36,8 +33,8 @@ fn main() -> Result<(), Failure> {
         ("advertisement", advertisements()?),
         ("gaen_export", gaen_exports()?),
         ("bluezone_json", bluezone_lists()?),
-        ("matcher", matches()),
-        ("risk_config", risk_configs()?),
+        ("matcher", matching::matches()),
+        ("risk_config", matching::risk_configs()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -441,133 +438,5 @@ fn bluezone_lists() -> Result<Seeds, Failure> {
         one.replace("\"max\"", "\"note\":{\"a\":[null,1.5e3,true]},\"max\""),
     );
     add("escaped", one.replacen("07", "\\u00307", 1));
-    Ok(seeds)
-}
-
-fn matches() -> Seeds {
-    let gaen = |seed, start, period| Record::Gaen {
-        seed,
-        start,
-        period,
-    };
-    let bluezone = |seed, day, slots, minutes| Record::Bluezone {
-        seed,
-        day,
-        slots,
-        minutes,
-    };
-    let of = |key, identifier, half_minutes| Record::Of {
-        key,
-        identifier,
-        long_s: 5,
-        half_minutes,
-    };
-    let other = |seed, len, minutes| Record::Other {
-        seed,
-        len,
-        long_s: 0,
-        minutes,
-    };
-    let seeds = [
-        (
-            "met",
-            0,
-            0,
-            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 21, 4)],
-        ),
-        (
-            "met in Bluezone",
-            0,
-            0,
-            vec![bluezone(1, 0, 96, 1_439), of(0, 20, 0), of(0, 21, 4)],
-        ),
-        (
-            "replayed",
-            0,
-            0,
-            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 20, 40), of(0, 20, 41)],
-        ),
-        (
-            "replayed in Bluezone",
-            1,
-            0,
-            vec![bluezone(1, 0, 96, 1_439), of(0, 20, -4), of(0, 20, 30)],
-        ),
-        (
-            "published meanwhile",
-            0,
-            6,
-            vec![gaen(1, 0, 144), of(0, 20, 0), of(0, 36, 0), of(0, 50, 0)],
-        ),
-        (
-            "over midnight",
-            2,
-            0,
-            vec![
-                gaen(1, 100, 144),
-                of(0, 43, 19),
-                of(0, 44, -1),
-                of(0, 143, 0),
-            ],
-        ),
-        (
-            "of both, twice, and of others",
-            7,
-            40,
-            vec![
-                gaen(1, 0, 144),
-                gaen(1, 0, 144),
-                bluezone(2, 0, 144, 4_000),
-                bluezone(2, 1, 24, 600),
-                of(0, 3, 0),
-                of(2, 200, 1),
-                of(3, 5, 90),
-                other(3, 0, 700),
-                other(3, 1, 700),
-            ],
-        ),
-        ("no key", 0, 0, vec![other(1, 0, 0)]),
-        ("nothing heard", 0, 0, vec![gaen(1, 0, 1)]),
-    ];
-    let encoded = seeds.map(|(name, config, published_h, records)| {
-        let input = MatcherInput {
-            config,
-            published_h,
-            records,
-        };
-        (name.to_owned(), input.encode())
-    });
-    encoded.into()
-}
-
-/// The configurations that the models have of their own, and some that are none; see the target for the first byte.
-fn risk_configs() -> Result<Seeds, Failure> {
-    let own = [
-        ("gaen v1", serde_json::to_string(&GaenV1Config::default())?),
-        ("gaen v2", serde_json::to_string(&GaenV2Config::default())?),
-        (
-            "corona warn app",
-            serde_json::to_string(&CoronaWarnAppConfig::default())?,
-        ),
-        (
-            "swisscovid",
-            serde_json::to_string(&SwissCovidConfig::default())?,
-        ),
-        (
-            "bluezone",
-            serde_json::to_string(&BluezoneRuleConfig::default())?,
-        ),
-        ("windows", serde_json::to_string(&WindowConfig::default())?),
-    ];
-    let mut seeds = Seeds::new();
-    for (choice, (name, json)) in (0_u8..).zip(own) {
-        let mut add = |name: String, json: &str| {
-            drop(seeds.insert(name, [&[choice], json.as_bytes()].concat()));
-        };
-        add(name.to_owned(), &json);
-        add(format!("{name} left out"), "{}");
-        add(format!("{name} negative"), &json.replace(':', ":-"));
-        add(format!("{name} cut"), &json[..json.len() / 2]);
-    }
     Ok(seeds)
 }

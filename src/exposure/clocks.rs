@@ -9,7 +9,8 @@
 //!
 //! - if the clock began on it and came back to it, or never left it, in this run of the machine; what lies between is
 //!   the jump. Not if what it stored of a day stands behind later times of another run: then the clock went back
-//!   while the machine was off;
+//!   while the machine was off. Nor if another has held for a day, and for longer: then the clock was put right, and
+//!   went wrong again;
 //! - or if none is so, and it has held for a day, or for two hours and for longer than all others of the run together.
 //!
 //! Where the machine's start is not told, sightings that go back behind what was stored before of the same day are
@@ -39,8 +40,8 @@ const HELD_MOST_MS: i128 = 7_200_000;
 /// A segment is of one day, and is written to for twenty minutes more.
 const SEGMENT_MS: i128 = 86_400_000 + 1_200_000;
 
-/// Sightings that were stored one after the other, and what was noted of the clocks last before them. In the order of
-/// the log: day by day, and in the order in which they were stored within a day.
+/// Sightings that were stored one after the other, and what was noted of the clocks last before them. None where only
+/// the note is. In the order of the log: day by day, and in the order in which they were stored within a day.
 pub(super) struct Stored<'s> {
     pub(super) clock: Option<ClockRecord>,
     pub(super) sightings: &'s [Sighting],
@@ -170,12 +171,20 @@ impl Run {
         let Some(this) = self.lines.get(line) else {
             return false;
         };
-        if first == last && !this.went_back {
+        let came_back = first == last && !first.is_some_and(|line| self.is_outlasted(line));
+        if came_back && !this.went_back {
             return first == Some(line);
         }
         let all: i128 = self.lines.iter().map(|line| line.held_ms).sum();
         let holds_most = this.held_ms >= HELD_MOST_MS && 2 * this.held_ms > all;
         this.held_ms >= HELD_MS || (holds_most && !this.went_back)
+    }
+
+    /// Whether the clock was on another line for longer, and for a day: then it was put right, and went wrong again.
+    fn is_outlasted(&self, line: usize) -> bool {
+        let held_ms = self.lines.get(line).map_or(0, |line| line.held_ms);
+        let longest_ms = self.lines.iter().map(|line| line.held_ms).max();
+        longest_ms.is_some_and(|longest_ms| longest_ms >= HELD_MS && longest_ms > held_ms)
     }
 }
 

@@ -125,16 +125,21 @@ impl Matcher {
         // How many there are before the next note of the clocks, and that note.
         let mut notes: Vec<(usize, Option<ClockRecord>)> = Vec::new();
         let mut sightings = log.sightings()?;
-        while let Some(sighting) = sightings.next() {
-            match sighting {
-                Ok(sighting) => {
+        loop {
+            let next = sightings.next();
+            // Where a clock stood while nobody was heard tells of the others.
+            let noted = sightings.take_clocks().into_iter();
+            notes.extend(noted.map(|record| (all.len(), Some(record))));
+            match next {
+                None => break,
+                Some(Ok(sighting)) => {
                     let clock = sightings.clock();
                     if notes.last().is_none_or(|(_, noted)| *noted != clock) {
                         notes.push((all.len(), clock));
                     }
                     all.push(sighting);
                 }
-                Err(error) => damage.push(error),
+                Some(Err(error)) => damage.push(error),
             }
         }
         let torn_bytes = sightings.torn_bytes();

@@ -1,6 +1,7 @@
 //! A search of a log for published keys, as many as there are, a batch at a time.
 
 use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, thread};
@@ -10,6 +11,7 @@ use super::index::Index;
 use super::matching::Matcher;
 use super::{Exposure, Findings};
 use crate::protocol::PublishedKey;
+use crate::protocol::bluezone::PublishedEntry;
 use crate::time::Timestamp;
 
 /// Keys, and days of Bluezone's entries, that are searched for together. Chosen: enough for each day's
@@ -48,6 +50,10 @@ pub struct Search<'m> {
     batch: Batch,
     workers: Vec<Worker>,
     findings: Findings,
+    /// Keys of which something was heard, each with its number and when it was published.
+    matched: HashMap<Identity, (usize, Option<Timestamp>)>,
+    /// Keys that were withdrawn.
+    revoked: HashSet<[u8; 16]>,
 }
 
 /// How far a search has come.
@@ -65,6 +71,22 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the search was cancelled")]
 pub struct Cancelled;
+
+/// What tells one published key from another: of GAEN's its bytes, whatever the authority says of it.
+#[derive(Clone, Eq, Hash, PartialEq)]
+enum Identity {
+    Gaen([u8; 16]),
+    Bluezone(PublishedEntry),
+}
+
+impl Identity {
+    fn of(key: &PublishedKey) -> Self {
+        match key {
+            PublishedKey::Gaen(key) => Self::Gaen(*key.key()),
+            PublishedKey::Bluezone(entry) => Self::Bluezone(entry.clone()),
+        }
+    }
+}
 
 /// Keys near whose days something was heard, and those days.
 #[derive(Default)]
@@ -102,6 +124,8 @@ impl<'m> Search<'m> {
             batch: Batch::default(),
             workers: Vec::new(),
             findings: Findings::default(),
+            matched: HashMap::new(),
+            revoked: HashSet::new(),
         }
     }
 
@@ -118,7 +142,8 @@ impl<'m> Search<'m> {
         self.published = published.into();
     }
 
-    /// Searches for `keys`, which are counted on from those that were added before. Revoked keys match nothing.
+    /// Searches for `keys`, which are counted on from those that were added before. Revoked keys match
+    /// nothing, whenever they are added, and a key that is added twice counts once.
     ///
     /// # Errors
     ///
@@ -162,6 +187,15 @@ impl<'m> Search<'m> {
     pub(super) fn found(mut self) -> Findings {
         self.search();
         let mut findings = self.findings;
+        let withdrawn: HashSet<usize> = self
+            .revoked
+            .iter()
+            .filter_map(|key| self.matched.get(&Identity::Gaen(*key)))
+            .map(|(number, _)| *number)
+            .collect();
+        let stands = |number| !withdrawn.contains(&number);
+        findings.exposures.retain(|it| stands(it.key_index));
+        findings.set_aside.retain(|it| stands(it.key_index));
         let order = |exposure: &Exposure| (exposure.day, exposure.key_index);
         findings.exposures.sort_by_key(order);
         findings
@@ -171,7 +205,8 @@ impl<'m> Search<'m> {
     fn collect(&mut self, key: &PublishedKey) {
         let number = self.keys;
         self.keys += 1;
-        if key.is_revoked() {
+        if let (true, PublishedKey::Gaen(key)) = (key.is_revoked(), key) {
+            self.revoked.insert(*key.key());
             return;
         }
         let batch = &mut self.batch;
@@ -260,8 +295,23 @@ impl<'m> Search<'m> {
             };
             let index = self.matcher.index_of(key);
             let heard = of_key.iter().filter_map(|hit| index.at(hit.place));
-            let (heard, out) = (heard.collect(), &mut self.findings);
-            self.matcher.assemble(*number, key, *published, heard, out);
+            let heard = heard.collect();
+            let known = self.matched.get(&Identity::of(key));
+            let (number, published) = match known {
+                // The next of its packages has it again: it counts once, as the stricter time has it, and as it was
+                // described last.
+                Some((number, before)) => {
+                    let times = before.iter().chain(published).min().copied();
+                    let is_other = |it: usize| it != *number;
+                    self.findings.exposures.retain(|it| is_other(it.key_index));
+                    self.findings.set_aside.retain(|it| is_other(it.key_index));
+                    (*number, times)
+                }
+                None => (*number, *published),
+            };
+            self.matched.insert(Identity::of(key), (number, published));
+            let out = &mut self.findings;
+            self.matcher.assemble(number, key, published, heard, out);
         }
         self.batch.clear();
     }

@@ -2,6 +2,7 @@
 //! back is told by.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ use super::home::Home;
 use super::segment::SegmentName;
 use super::{LogError, SEGMENTS_MAX};
 use crate::codec;
+use crate::crypto::TAG_BYTES;
 use crate::time::{ClockReading, UtcDay};
 
 /// When the manifest was lost if nothing has been stored since.
@@ -45,6 +47,30 @@ pub(super) struct Manifest {
     /// Until this day segments may have been removed or cut unseen: the manifest of then was gone. [`UNDATED`]
     /// until something is stored.
     pub(super) lost: Option<UtcDay>,
+}
+
+/// Bytes of a segment's file without the zeros that it was made longer by, which nobody has cut off if its writer was
+/// killed; `least` of them are known to be used.
+fn used_len(home: &Home, name: &str, least: u64) -> Result<u64, LogError> {
+    let failed = |doing| move |e| home.io(doing, name, e);
+    let mut file = home.storage.open(name).map_err(failed("open"))?;
+    let known = least.min(file.len);
+    let mut known_bytes = (&mut file.bytes).take(known);
+    io::copy(&mut known_bytes, &mut io::sink()).map_err(failed("read"))?;
+    let (mut offset, mut used) = (known, known);
+    let mut buffer = [0; 4096];
+    loop {
+        let read = file.bytes.read(&mut buffer).map_err(failed("read"))?;
+        if read == 0 {
+            return Ok(used);
+        }
+        let part = buffer.get(..read).unwrap_or_default();
+        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
+            // A chunk's last bytes may be zeros, too.
+            used = (offset + last as u64 + 1 + TAG_BYTES as u64).min(file.len);
+        }
+        offset += read as u64;
+    }
 }
 
 /// As it is stored: 24 bytes a segment.
@@ -129,8 +155,8 @@ impl Manifest {
         }
         for name in home.segment_names()? {
             let file = name.to_string();
-            let stored = home.storage.open(&file);
-            let len = stored.map_err(|e| home.io("open", &file, e))?.len;
+            let least = manifest.segments.get(&name).map_or(0, |it| it.least());
+            let len = used_len(home, &file, least)?;
             match manifest.segments.get_mut(&name) {
                 Some(length) if len > length.least() => {
                     // Of a process that was killed it may be in the system's cache alone.

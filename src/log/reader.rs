@@ -107,6 +107,7 @@ impl LogReader {
             chunk: Vec::new().into_iter(),
             interval: None,
             clock: None,
+            clocks: Vec::new(),
         })
     }
 
@@ -327,6 +328,8 @@ pub struct Sightings<'a> {
     interval: Option<(Bound<Timestamp>, Bound<Timestamp>)>,
     /// What was noted last before the chunk, in its segment.
     clock: Option<(String, ClockRecord)>,
+    /// What was noted since somebody asked.
+    clocks: Vec<ClockRecord>,
 }
 
 impl Sightings<'_> {
@@ -340,6 +343,12 @@ impl Sightings<'_> {
     /// nothing, because nobody told it the time, or in segments of versions 1 and 2.
     pub fn clock(&self) -> Option<ClockRecord> {
         self.clock.as_ref().map(|(_, record)| *record)
+    }
+
+    /// All that was noted of the clocks between this sighting and the one at which this was called before, also where
+    /// nothing but gaps was stored.
+    pub(crate) fn take_clocks(&mut self) -> Vec<ClockRecord> {
+        std::mem::take(&mut self.clocks)
     }
 }
 
@@ -360,6 +369,7 @@ impl Sightings<'_> {
             Ok(ChunkRead::Clock(record)) => {
                 let segment = self.chunks.segment_name();
                 self.clock = segment.map(|name| (name.to_owned(), record));
+                self.clocks.push(record);
             }
             Ok(_) => {}
             Err(error) => return Some(Err(error)),

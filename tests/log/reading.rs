@@ -415,3 +415,35 @@ fn of_the_last_days_no_others_are_read() {
             .all(|name| name.starts_with(&day(3).to_string()))
     );
 }
+
+/// A writer that ends a segment cuts off the zeros that it had made its file longer by, also while somebody reads.
+#[test]
+fn a_segment_that_ends_while_it_is_read_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = EncounterLog::open(dir.path(), key()).unwrap();
+    log.append(&sightings(0..3)).unwrap();
+    let reader = LogReader::open(dir.path(), &key()).unwrap();
+    let mut found = reader.sightings().unwrap();
+    assert_eq!(found.next().unwrap().unwrap(), sightings(0..1)[0]);
+    log.close().unwrap();
+    let rest: Vec<_> = found.by_ref().map(Result::unwrap).collect();
+    assert_eq!(rest, sightings(1..3));
+    assert_eq!(found.torn_bytes(), 0);
+}
+
+/// Nobody has cut them off if the process was killed, and no day's part of the budget is taken by them.
+#[test]
+fn zeros_of_a_killed_writer_take_nothing_of_the_budget() {
+    let dir = three_chunks_and_a_crash();
+    let path = &segments(dir.path())[0];
+    assert!(fs::metadata(path).unwrap().len() > 30_000);
+    drop(EncounterLog::open(dir.path(), key()).unwrap());
+    let reader = LogReader::open(dir.path(), &key()).unwrap();
+    assert_eq!(reader.sightings().unwrap().map(Result::unwrap).count(), 9);
+    // What was found is noted without them: a cut down to there is no damage, and one into it is.
+    let whole = fs::read(path).unwrap();
+    fs::write(path, &whole[..CHUNK_ENDS[2] + 16]).unwrap();
+    assert_eq!(read(dir.path()).unwrap().len(), 9);
+    fs::write(path, &whole[..CHUNK_ENDS[2] - 16]).unwrap();
+    assert!(read(dir.path()).is_err());
+}

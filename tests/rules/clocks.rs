@@ -1,6 +1,7 @@
 //! Clocks that somebody sets.
 
 use truyvet::log::{EncounterLog, LogOptions, LogReader, MemoryKey, MemoryStorage};
+use truyvet::sighting::{GapCause, ScanGap};
 use truyvet::time::{ClockReading, Uptime};
 use truyvet::{EphemeralId, ProtocolKind, Secret};
 
@@ -72,6 +73,17 @@ impl Device {
         self.passes(10_000);
         self.look_at_the_clocks();
         self.log.append(&[sighting]).unwrap();
+    }
+
+    /// Nothing could be heard for the last ten seconds, which is stored.
+    fn misses(&mut self) {
+        let from = time(self.wall_ms);
+        self.passes(10_000);
+        self.look_at_the_clocks();
+        let (to, cause) = (time(self.wall_ms), GapCause::ClockJump);
+        let gap = serde_json::json!({ "from": from, "to": to, "cause": cause });
+        let gap: ScanGap = serde_json::from_value(gap).unwrap();
+        self.log.append_gaps(&[gap]).unwrap();
     }
 
     /// What is heard of `id` now.
@@ -193,6 +205,42 @@ fn a_clock_false_since_the_machine_started_and_then_put_right_is_no_contact() {
     device.set_clock(DAY_MS);
     device.hear_others_for(3 * HOUR_MS);
     assert_eq!(device.outcome(&key), (0, 10));
+}
+
+/// That the clock stood elsewhere is noted beside gaps alone.
+#[test]
+fn a_clock_set_to_yesterday_while_nobody_else_is_near_is_no_contact() {
+    let key = gaen_key();
+    for (before, after) in [(true, false), (false, true), (true, true)] {
+        let mut device = Device::new();
+        if before {
+            device.misses();
+        }
+        device.passes(HOUR_MS);
+        device.set_clock(-DAY_MS);
+        device.hear_replay(&key, 10);
+        device.set_clock(DAY_MS);
+        if after {
+            device.misses();
+        }
+        assert_eq!(device.outcome(&key), (0, 10), "{before}, {after}");
+    }
+}
+
+/// False when the machine started, and false in the same way at the end: the clock has come back to where it began.
+#[test]
+fn a_clock_false_at_both_ends_of_days_that_were_right_is_no_contact() {
+    let key = gaen_key();
+    let mut device = Device::new();
+    device.set_clock(-2 * DAY_MS);
+    device.hear_others_for(10 * MINUTE_MS);
+    device.set_clock(DAY_MS);
+    device.hear_others_for(HOUR_MS);
+    device.hear_replay(&key, 5);
+    device.hear_others_for(29 * HOUR_MS);
+    device.set_clock(-DAY_MS);
+    device.hear_replay(&key, 10);
+    assert_eq!(device.outcome(&key), (5, 10));
 }
 
 #[test]

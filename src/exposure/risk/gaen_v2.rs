@@ -208,6 +208,23 @@ impl Configuration for GaenV2Config {
                 let field = format!("classification {}: {figure}", shortened(&class.name));
                 check_range(field, threshold, 0.0..=SECONDS_MAX)?;
             }
+            let name = shortened(&class.name);
+            if class.level == RiskLevel::None {
+                let field = format!("classification {name}: level");
+                return Err(ConfigError::out_of_range(field, "low or high", "none"));
+            }
+            if class
+                .thresholds()
+                .iter()
+                .all(|(_, threshold)| *threshold == 0.0)
+            {
+                let field = format!("classification {name}");
+                return Err(ConfigError::out_of_range(
+                    field,
+                    "a threshold above 0",
+                    "none",
+                ));
+            }
             if class.level > before {
                 return Err(ConfigError::out_of_range(
                     "classifications",

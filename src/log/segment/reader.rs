@@ -1,6 +1,6 @@
 //! Reading a segment, chunk by chunk.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 
 use super::super::format::{
     CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES,
@@ -256,11 +256,26 @@ impl<'a> SegmentReader<'a> {
         loop {
             let left = (self.len - self.offset).min(buffer.len() as u64);
             let part = buffer.get_mut(..left as usize).unwrap_or_default();
-            if part.is_empty() {
+            if part.is_empty() || !self.read_if_there(part)? {
                 return Ok(used);
             }
-            self.read_exact(part)?;
             used = self.used_of(part).unwrap_or(used);
+        }
+    }
+
+    /// Reads, unless the file has become shorter since it was opened: a writer that ends a segment cuts off the
+    /// zeros behind it. What it has cut is not taken for missing, unless it was acknowledged.
+    fn read_if_there(&mut self, out: &mut [u8]) -> Result<bool, LogError> {
+        match self.file.read_exact(out) {
+            Ok(()) => {
+                self.offset += out.len() as u64;
+                Ok(true)
+            }
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                self.len = self.offset;
+                Ok(false)
+            }
+            Err(e) => Err(self.home.io("read", &self.name, e)),
         }
     }
 
@@ -271,7 +286,9 @@ impl<'a> SegmentReader<'a> {
         if self.len - self.offset < length.len() as u64 {
             return Ok(Opened::Not { used });
         }
-        self.read_exact(&mut length)?;
+        if !self.read_if_there(&mut length)? {
+            return Ok(Opened::Not { used });
+        }
         used = self.used_of(&length).unwrap_or(used);
         let len = u32::from_le_bytes(length);
         let possible = (TAG_BYTES..=CHUNK_BYTES_MAX).contains(&(len as usize));
@@ -280,7 +297,9 @@ impl<'a> SegmentReader<'a> {
         }
         let mut body = std::mem::take(&mut self.body);
         body.resize(len as usize, 0);
-        self.read_exact(&mut body)?;
+        if !self.read_if_there(&mut body)? {
+            return Ok(Opened::Not { used });
+        }
         used = self.used_of(&body).unwrap_or(used);
         let opened = ratchet.step()?.open(
             0,
