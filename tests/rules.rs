@@ -262,7 +262,8 @@ fn identifiers_broadcast_after_their_key_was_published_are_no_contact() {
 
 #[test]
 fn each_file_of_a_search_has_its_own_time_of_publication() {
-    let keys = [gaen_key(), bluezone_key()];
+    let third = DiagnosisKey::new([9; 16], IntervalNumber(START), 144).unwrap();
+    let keys = [gaen_key(), bluezone_key(), third.into()];
     let sightings = keys
         .each_ref()
         .map(|key| heard(key, candidate(key, 40), 0, 0));
@@ -274,7 +275,7 @@ fn each_file_of_a_search_has_its_own_time_of_publication() {
     search.published_at(after(times[1], 1));
     search.add([&keys[1]]).unwrap();
     search.published_at(None);
-    search.add([&keys[0]]).unwrap();
+    search.add([&keys[2]]).unwrap();
     let found = search.findings().unwrap();
     let exposed: Vec<usize> = found.exposures.iter().map(|it| it.key_index).collect();
     assert_eq!(exposed, [1, 2]);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Models, configurations without a meaning, and what is said of them.
-const NONSENSE: [(&str, &str, &str); 25] = [
+const NONSENSE: [(&str, &str, &str); 27] = [
     (
         "gaen-v1",
         r#"{"minimum_risk_score":4097}"#,
@@ -70,12 +70,22 @@ const NONSENSE: [(&str, &str, &str); 25] = [
     ),
     (
         "gaen-v2",
+        r#"{"classifications":[{"name":"alert","score_sum":300}]}"#,
+        "alert: level: expected low or high",
+    ),
+    (
+        "gaen-v2",
+        r#"{"classifications":[{"level":"high"}]}"#,
+        "expected a threshold above 0",
+    ),
+    (
+        "gaen-v2",
         r#"{"classifications":[{},{},{},{},{}]}"#,
         "0 to 4, got 5",
     ),
     (
         "gaen-v2",
-        r#"{"classifications":[{"level":"low"},{"level":"high"}]}"#,
+        r#"{"classifications":[{"level":"low","score_sum":1},{"level":"high","score_sum":1}]}"#,
         "no more than low risk",
     ),
     (
