@@ -182,7 +182,10 @@ impl Matcher {
     }
 
     /// The exposures to `keys`, in the order of their days, then of the keys. Revoked keys give
-    /// none.
+    /// none. Whoever makes the keys makes the exposures: give only those whose signature has held.
+    ///
+    /// [`findings`](Self::findings) also tells which sightings of the keys did not count, and why: an app that says
+    /// "no exposure" should look there first.
     pub fn exposures<'k>(&self, keys: impl IntoIterator<Item = &'k PublishedKey>) -> Vec<Exposure> {
         let mut search = self.search();
         // Nobody was asked whether to cancel.

@@ -174,7 +174,9 @@ impl EncounterLog {
     /// Tells what the clocks say. Whatever is appended from here on is stored beside it, and beside a mark if
     /// the wall clock has jumped.
     ///
-    /// Call it every few minutes, also when nothing is heard: who was near is forgotten by it.
+    /// Call it every few minutes, also when nothing is heard: who was near is forgotten by it. And call it before
+    /// [`append`](Self::append), with what the clocks say then: sightings stored beside an old reading look as if
+    /// somebody had set the clock, and count in no exposure.
     pub fn observe(&mut self, reading: ClockReading) {
         self.clock = Some(reading);
         let over = reading.wall.saturating_sub(FORMER_DAY).utc_day();

@@ -103,7 +103,13 @@ impl<R: Read + Seek> Rehashed<'_, R> {
         let Some(expected) = self.prefixes.next() else {
             return Ok(());
         };
-        let read = self.entry.read_full(&mut self.block)?;
+        let offset = self.position;
+        let read = self.entry.read_full(&mut self.block);
+        let read = read.map_err(|error| match error {
+            ExportError::Io { .. } => error,
+            // It could be read while the signature was verified.
+            _ => ExportError::Changed { offset },
+        })?;
         self.position += read;
         self.hash.update(self.block.get(..read).unwrap_or_default());
         if self.hash.clone().finish() != *expected {
@@ -234,6 +240,8 @@ pub struct ExportStream<'r, R> {
     /// Keys and revised keys walked over.
     places: (usize, usize),
     refused: RefusedKeys,
+    /// Why nothing more comes until it is rewound.
+    failed: Option<ExportError>,
     batch: Vec<PublishedKey>,
 }
 
@@ -252,6 +260,7 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
             signer,
             places: (0, 0),
             refused: RefusedKeys::default(),
+            failed: None,
             batch: Vec::new(),
         })
     }
@@ -280,9 +289,9 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
     ///
     /// # Errors
     ///
-    /// [`ExportError::Io`], or [`ExportError::Changed`] if the file changed since it was verified. The keys
-    /// given so far were signed, but they are not all: what was found in them may be told, that
-    /// nothing was found may not.
+    /// [`ExportError::Io`], or [`ExportError::Changed`] if the file changed since it was verified; the same again
+    /// until [`rewind`](Self::rewind). The keys given so far were signed, but they are not all: what was found in
+    /// them may be told, that nothing was found may not.
     pub fn next_batch(&mut self) -> Result<Option<&[PublishedKey]>, ExportError> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.clear();
@@ -305,6 +314,7 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
         self.walk = self.bin.walk()?;
         self.places = (0, 0);
         self.refused = RefusedKeys::default();
+        self.failed = None;
         Ok(())
     }
 
@@ -342,8 +352,18 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
         &self.survey.revisions
     }
 
-    /// The next key that is given, and its list.
+    /// The next key that is given, and its list. After an error it is the same error until it is rewound: what was
+    /// read is neither at the place where it stopped, nor at an end.
     pub(super) fn next_key(&mut self) -> Result<Option<(KeyList, DiagnosisKey)>, ExportError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let next = self.walk_to_next_key();
+        self.failed = next.as_ref().err().cloned();
+        next
+    }
+
+    fn walk_to_next_key(&mut self) -> Result<Option<(KeyList, DiagnosisKey)>, ExportError> {
         while let Some(field) = self.walk.next_field()? {
             let (list, place) = match field.number {
                 proto::KEYS => (KeyList::New, &mut self.places.0),
