@@ -155,13 +155,16 @@ impl Manifest {
         }
         for name in home.segment_names()? {
             let file = name.to_string();
-            let least = manifest.segments.get(&name).map_or(0, |it| it.least());
-            let len = used_len(home, &file, least)?;
+            let stored = home.storage.open(&file);
+            let len = stored.map_err(|e| home.io("open", &file, e))?.len;
             match manifest.segments.get_mut(&name) {
                 Some(length) if len > length.least() => {
-                    // Of a process that was killed it may be in the system's cache alone.
-                    home.sync(&file)?;
-                    length.found = len;
+                    let used = used_len(home, &file, length.least())?;
+                    if used > length.least() {
+                        // Of a process that was killed it may be in the system's cache alone.
+                        home.sync(&file)?;
+                        length.found = used;
+                    }
                 }
                 // As it should be; or too short, which stays to be seen by whoever reads.
                 Some(_) => {}
@@ -175,7 +178,7 @@ impl Manifest {
                     home.sync(&file)?;
                     let length = Length {
                         acknowledged: 0,
-                        found: len,
+                        found: used_len(home, &file, 0)?,
                     };
                     manifest.segments.insert(name, length);
                 }
