@@ -61,11 +61,13 @@ impl Filter {
     }
 
     /// Its words, as many as there are values of a probe shifted right by [`shift`](Self::shift).
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn words(&self) -> &[u32] {
         &self.words
     }
 
     /// By how much a probe is shifted right to be the number of its word.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn shift(&self) -> u32 {
         self.shift
     }
