@@ -2,6 +2,7 @@
 //! identifier of each key and each sighting, one after the other.
 #![no_main]
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -21,7 +22,13 @@ fuzz_target!(|data: &[u8]| {
     let Some(input) = MatcherInput::decode(data) else {
         return;
     };
-    let keys: Vec<PublishedKey> = input.records.iter().filter_map(key).collect();
+    let mut keys: Vec<PublishedKey> = input.records.iter().filter_map(key).collect();
+    // Of a key that comes twice the last counts, which tests/matching.rs has.
+    let (mut teks, mut entries) = (HashSet::new(), HashSet::new());
+    keys.retain(|key| match key {
+        PublishedKey::Gaen(key) => teks.insert(*key.key()),
+        other => entries.insert(other.clone()),
+    });
     let heard = input.records.iter().filter_map(|it| sighting(it, &keys));
     let heard: Vec<Sighting> = heard.collect();
     let after_h = Duration::from_secs(3_600 * u64::from(input.published_h));
