@@ -198,14 +198,9 @@ fn bars(exposure: &Exposure) -> impl Iterator<Item = (f64, f64, String)> {
         (
             second(it.first),
             second(it.last),
-            colour(attenuation_db(it)),
+            colour(it.attenuation.map(|it| it.mean.db())),
         )
     })
-}
-
-fn attenuation_db(sighting: &truyvet::exposure::CountedSighting) -> Option<u8> {
-    let (rssi, power) = (sighting.rssi?, sighting.tx_power_dbm?);
-    Some(truyvet::sighting::Attenuation::between(power, rssi.mean).db())
 }
 
 fn colour(attenuation_db: Option<u8>) -> String {
@@ -231,7 +226,7 @@ fn stay(out: &mut String, exposure: &Exposure) -> fmt::Result {
          <path d=\"M34 80H356\" stroke=\"var(--line)\"/>"
     )?;
     for sighting in &exposure.sightings {
-        let db = attenuation_db(sighting);
+        let db = sighting.attenuation.map(|it| it.mean.db());
         let height = |db: u8| {
             let depth = db.clamp(NEAREST_DB, FARTHEST_DB) - NEAREST_DB;
             4.0 + f64::from(depth) / f64::from(FARTHEST_DB - NEAREST_DB) * 74.0

@@ -111,12 +111,6 @@ fn check(args: &Args) -> Result<(), Error> {
         .collect();
     let readable: Vec<&Published> = files.iter().flatten().collect();
     let missing = not_looked_for(&files);
-    if let Some(why) = missing
-        .last()
-        .filter(|_| missing.len() > failures(&files).len())
-    {
-        warn(&format!("warning: {why}"));
-    }
     let found = args.identifier.map(|id| find(id, &readable));
     if let (Some(places), false) = (&found, args.json) {
         say!("identifier: found {}", count(places.len(), "time"));
@@ -147,28 +141,26 @@ fn check(args: &Args) -> Result<(), Error> {
 
 /// What may hold keys that were not looked for, so that nothing found means less.
 fn not_looked_for(files: &[File]) -> Vec<String> {
+    let refused = files.iter().flatten().filter(|file| !file.is_believed());
+    let unread = files.iter().filter(|file| file.is_err());
+    let counted = [
+        (unread.count(), "could not be read"),
+        (refused.count(), "had no signature that holds"),
+    ];
+    let counted = counted.into_iter().filter(|(number, _)| *number > 0);
+    let mut missing: Vec<String> = counted
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
     let believed = files.iter().flatten().filter(|file| file.is_believed());
     let mut headers: Vec<_> = believed.filter_map(|file| file.header.as_ref()).collect();
     // The same file twice lacks nothing, and its keys count once.
     headers.sort_by_key(|it| (it.start, it.end, &it.region, it.batch_num));
     headers.dedup();
-    let batches = check_batches(headers);
-    let mut missing = failures(files);
-    missing.extend(batches.err().map(|error| error.to_string()));
+    if let Err(error) = check_batches(headers) {
+        warn(&format!("warning: {error}"));
+        missing.push(error.to_string());
+    }
     missing
-}
-
-fn failures(files: &[File]) -> Vec<String> {
-    let refused = files.iter().flatten().filter(|file| !file.is_believed());
-    let unread = files.iter().filter(|file| file.is_err());
-    [
-        (unread.count(), "could not be read"),
-        (refused.count(), "had no signature that holds"),
-    ]
-    .into_iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, what)| format!("{number} {what}"))
-    .collect()
 }
 
 fn parse_identifier(hex: &str) -> Result<EphemeralId, String> {

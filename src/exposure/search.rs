@@ -198,6 +198,8 @@ impl<'m> Search<'m> {
         findings.set_aside.retain(|it| stands(it.key_index));
         let order = |exposure: &Exposure| (exposure.day, exposure.key_index);
         findings.exposures.sort_by_key(order);
+        // Of a key that came again they stand at the end.
+        findings.set_aside.sort_by_key(|it| it.key_index);
         findings
     }
 
@@ -296,8 +298,8 @@ impl<'m> Search<'m> {
             let index = self.matcher.index_of(key);
             let heard = of_key.iter().filter_map(|hit| index.at(hit.place));
             let heard = heard.collect();
-            let known = self.matched.get(&Identity::of(key));
-            let (number, published) = match known {
+            let identity = Identity::of(key);
+            let (number, published) = match self.matched.get(&identity) {
                 // The next of its packages has it again: it counts once, as the stricter time has it, and as it was
                 // described last.
                 Some((number, before)) => {
@@ -309,7 +311,7 @@ impl<'m> Search<'m> {
                 }
                 None => (*number, *published),
             };
-            self.matched.insert(Identity::of(key), (number, published));
+            self.matched.insert(identity, (number, published));
             let out = &mut self.findings;
             self.matcher.assemble(number, key, published, heard, out);
         }
