@@ -58,6 +58,7 @@
 //! | [`publication`] | what an authority publishes: Bluezone's list, GAEN's signed export |
 //! | [`exposure`] | published keys against the log, exposure windows, risk models |
 //! | [`protocol`] | keys, identifiers and frames, as pure functions |
+//! | [`report`] | what a device sends to an authority, with its owner's consent: sealed, of fixed sizes |
 //!
 //! `docs/threat-model.md` in the repository says what is protected from whom, and what not.
 
@@ -71,6 +72,7 @@ pub mod log;
 pub mod protocol;
 pub mod publication;
 pub mod radio;
+pub mod report;
 mod secret;
 pub mod sighting;
 pub mod time;
