@@ -366,7 +366,7 @@ fn story(args: &Args) -> Result<(), Error> {
 
     let [an, binh] = &mut phones;
     let (now, today) = (clock.now(), START.utc_day());
-    let published = binh.engine.release(now, today, today);
+    let published = binh.engine.release(now, [today]);
     let keys = count(published.len(), "key");
     binh.say(now, format_args!("is ill, and gives out {keys} of {today}"));
     for phone in [&mut *an, binh] {

@@ -88,7 +88,7 @@ fn publish(args: &Args) -> Result<(), Error> {
     }
     // All that may fail goes first, for a key that was given out cannot be taken back.
     let files = Files::prepare(args, &chosen)?;
-    let released = log.release_own_keys(now(), from, to)?;
+    let released = log.release_own_keys(now(), from.through(to))?;
     let options = ExportOptions::new(&args.region, from.start(), to.end());
     files.write(released, options)
 }

@@ -12,9 +12,11 @@ use ring::{aead, digest, hkdf, rand, signature};
 
 use crate::secret::Secret;
 
+mod hmac;
 mod sealed;
 mod short;
 
+pub(crate) use hmac::{hmac_sha256, hmac_sha256_verify};
 pub(crate) use sealed::{ENCAPSULATED_BYTES, open_sealed, public_key, seal_to, step};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use short::{INNER_PAD, OUTER_PAD, SHA256_START};

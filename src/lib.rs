@@ -36,7 +36,7 @@
 //!     }
 //!     tokio::time::sleep(Duration::from_secs(1_800)).await;
 //!
-//!     let published = tracers[1].release(start.utc_day(), start.utc_day()).await?;
+//!     let published = tracers[1].release([start.utc_day()]).await?;
 //!     let matcher = Matcher::from_log(MatchConfig::default(), &tracers[0].log_reader()?)?;
 //!     for exposure in matcher.exposures(&published) {
 //!         println!("{exposure}"); // 2020-08-08: 29 minutes near a reported GAEN user, …

@@ -138,6 +138,11 @@ impl UtcDay {
     pub const fn saturating_sub(self, days: u32) -> Self {
         Self(self.0.saturating_sub(days))
     }
+
+    /// The days from this one to `last`, both with them; none if `last` is earlier.
+    pub fn through(self, last: Self) -> impl Iterator<Item = Self> + use<> {
+        (self.0..=last.0).map(Self)
+    }
 }
 
 /// ISO 8601: `2020-08-08`.
@@ -261,6 +266,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<UtcDay>(), Err(ParseDayError), "{text}");
         }
+    }
+
+    #[test]
+    fn days_run_through_to_the_last() {
+        let run = |first, last| UtcDay(first).through(UtcDay(last)).collect::<Vec<_>>();
+        assert_eq!(run(3, 5), [UtcDay(3), UtcDay(4), UtcDay(5)]);
+        assert_eq!(run(3, 3), [UtcDay(3)]);
+        assert_eq!(run(3, 2), []);
     }
 
     #[test]

@@ -121,7 +121,7 @@ async fn an_identifier_is_offered_read_once_a_slot_and_forgotten_by_bluez() {
     reading.until("the first read", read(1)).await;
     reading.until("the second slot's read", read(2)).await;
     let today = START.utc_day();
-    let keys = offering.tracer.release(today, today).await.unwrap();
+    let keys = offering.tracer.release([today]).await.unwrap();
     let stored = reading.stop().await;
     offering.stop().await;
     let mut own = HashSet::new();

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use truyvet::engine::{Action, Config, Engine, Event, Schedule, State};
 use truyvet::entropy::{Entropy, EntropyError, SeededEntropy};
-use truyvet::protocol::{EphemeralId, Heard};
+use truyvet::protocol::{EphemeralId, Heard, OwnKey};
 use truyvet::radio::air::{Air, AirConfig};
 use truyvet::radio::{AdapterState, Advertised, Filter, RadioEvent, RadioSink};
 use truyvet::sighting::Rssi;

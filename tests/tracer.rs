@@ -89,7 +89,7 @@ fn exposures(directory: &Path, keys: &[PublishedKey]) -> Vec<Exposure> {
 
 async fn release_today(tracer: &Tracer) -> Vec<PublishedKey> {
     let today = START.utc_day();
-    tracer.release(today, today).await.unwrap()
+    tracer.release([today]).await.unwrap()
 }
 
 /// Two tracers a metre apart.

@@ -99,7 +99,7 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
     let mut published = Vec::new();
     for (index, neighbour) in neighbours.into_iter().enumerate() {
         if index == PATIENT && whole {
-            published = neighbour.tracer.release(today, today).await?;
+            published = neighbour.tracer.release([today]).await?;
         }
         neighbour.tracer.stop().await?;
     }

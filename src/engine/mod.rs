@@ -267,14 +267,19 @@ impl Engine {
         self.actions.pop_front()
     }
 
-    /// Gives out the own keys of the days from `first` to `last`, and never advertises them again:
-    /// if today's is among them, the device is silent until the next slot, which has a new key.
+    /// Gives out the own keys of `days`, and never advertises them again: if today's is among them, the
+    /// device is silent until the next slot, which has a new key. Other days are left as they are.
     ///
-    /// To be called with its owner's consent to exactly these days. A key given out before is given
-    /// again.
-    pub fn release(&mut self, now: Moment, first: UtcDay, last: UtcDay) -> Vec<PublishedKey> {
+    /// To be called with its owner's consent to exactly these days
+    /// ([`Consent::days`](crate::report::consent::Consent::days)). A key given out before is given again.
+    pub fn release(
+        &mut self,
+        now: Moment,
+        days: impl IntoIterator<Item = UtcDay>,
+    ) -> Vec<PublishedKey> {
         self.observe(now);
-        let published = release_days(&mut self.own_keys, now.wall, first, last);
+        let days = days.into_iter().collect();
+        let published = release_days(&mut self.own_keys, now.wall, &days);
         if !published.is_empty() {
             self.actions.push_back(Action::SaveKeys);
             if self.advertise.on {

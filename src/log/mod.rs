@@ -366,8 +366,8 @@ impl EncounterLog {
         self.home.write_own_keys(keys)
     }
 
-    /// Gives out the own keys of the days from `first` to `last` that have begun by `now`, and marks
-    /// them so that no tracer advertises them again. For a device whose tracer is not running;
+    /// Gives out the own keys of `days` that have begun by `now`, and marks them so that no tracer
+    /// advertises them again; other days are left as they are. For a device whose tracer is not running;
     /// [`Tracer::release`](crate::Tracer::release) is for one whose is.
     ///
     /// To be called with its owner's consent to exactly these days.
@@ -378,11 +378,10 @@ impl EncounterLog {
     pub fn release_own_keys(
         &mut self,
         now: Timestamp,
-        first: UtcDay,
-        last: UtcDay,
+        days: impl IntoIterator<Item = UtcDay>,
     ) -> Result<Vec<PublishedKey>, LogError> {
         let mut keys = self.own_keys()?;
-        let published = release_days(&mut keys, now, first, last);
+        let published = release_days(&mut keys, now, &days.into_iter().collect());
         self.save_own_keys(&keys)?;
         Ok(published)
     }

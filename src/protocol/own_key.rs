@@ -1,5 +1,7 @@
 //! The device's own daily keys: secret until their owner releases them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::bluezone::{self, PublishedEntry};
@@ -162,15 +164,14 @@ impl OwnKey {
     }
 }
 
-/// Releases the keys of the days from `first` to `last` that have begun.
+/// Releases the keys of `days` that have begun. Those of other days are neither given nor marked.
 pub(crate) fn release_days(
     keys: &mut [OwnKey],
     now: Timestamp,
-    first: UtcDay,
-    last: UtcDay,
+    days: &BTreeSet<UtcDay>,
 ) -> Vec<PublishedKey> {
     keys.iter_mut()
-        .filter(|key| (first..=last).contains(&key.day()))
+        .filter(|key| days.contains(&key.day()))
         .filter_map(|key| key.release(now)?.ok())
         .collect()
 }
@@ -267,6 +268,19 @@ mod tests {
         let mut key = draw(ProtocolKind::Gaen, NOON.utc_day().end());
         assert!(key.release(NOON).is_none());
         assert!(!key.is_released());
+    }
+
+    #[test]
+    fn days_taken_out_are_neither_given_nor_marked() {
+        let day = |days| UtcDay::from_unix_days(NOON.utc_day().unix_days() - days);
+        let mut keys: Vec<_> = (0..4)
+            .map(|days| draw(ProtocolKind::Gaen, day(days).start()))
+            .collect();
+        let published = release_days(&mut keys, NOON, &[day(3), day(1), day(0)].into());
+        assert_eq!(published.len(), 3);
+        for key in &keys {
+            assert_eq!(key.is_released(), key.day() != day(2));
+        }
     }
 
     #[test]

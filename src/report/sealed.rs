@@ -182,6 +182,10 @@ pub enum SizeClass {
 }
 
 impl SizeClass {
+    /// What every message fits into but those that say who was near: sent in this, a code, the keys of a
+    /// report, a declaration and a dummy cannot be told apart.
+    pub const USUAL: Self = Self::Kib4;
+
     /// All of them, smallest first.
     pub const ALL: [Self; 5] = [
         Self::Kib1,

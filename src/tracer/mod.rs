@@ -83,9 +83,9 @@ impl Tracer {
         self.log.reader()
     }
 
-    /// Gives out this device's own keys of the days from `first` to `last`, and never advertises
-    /// them again. To be called with its owner's consent to exactly these days; the crate sends them
-    /// nowhere.
+    /// Gives out this device's own keys of `days`, and never advertises them again; other days are left as
+    /// they are. To be called with its owner's consent to exactly these days
+    /// ([`Consent::days`](crate::report::consent::Consent::days)); the crate sends them nowhere.
     ///
     /// # Errors
     ///
@@ -94,11 +94,11 @@ impl Tracer {
     /// then.
     pub async fn release(
         &self,
-        first: UtcDay,
-        last: UtcDay,
+        days: impl IntoIterator<Item = UtcDay>,
     ) -> Result<Vec<PublishedKey>, TracerError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Release { first, last, reply };
+        let days = days.into_iter().collect();
+        let command = Command::Release { days, reply };
         self.commands
             .send(command)
             .map_err(|_| TracerError::Ended)?;

@@ -1,6 +1,6 @@
 //! The task behind a tracer: feeds the engine, and carries out what it wants.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +34,7 @@ pub(super) enum Command {
     Subscribe(mpsc::Sender<Event>),
     SetSchedule(Schedule),
     Release {
-        first: UtcDay,
-        last: UtcDay,
+        days: BTreeSet<UtcDay>,
         reply: oneshot::Sender<Result<Vec<PublishedKey>, TracerError>>,
     },
 }
@@ -184,8 +183,8 @@ impl Shell {
             Command::SetSchedule(schedule) => {
                 self.engine.set_schedule(self.clock.now(), schedule);
             }
-            Command::Release { first, last, reply } => {
-                let published = self.engine.release(self.clock.now(), first, last);
+            Command::Release { days, reply } => {
+                let published = self.engine.release(self.clock.now(), days);
                 // Given out only once it is certain that nothing advertises them, now or after a restart.
                 self.carry_out().await;
                 let uncertain = self.keys_unsaved || self.still_advertising.is_some();

@@ -222,7 +222,7 @@ impl Session {
         let of_day = keys.iter_mut().filter(|key| key.day() == of);
         let count = of_day.map(|key| key.released = true).count();
         self.mark(Mark::SavingKeys(keys));
-        let published = self.open()?.release_own_keys(of.end(), of, of)?;
+        let published = self.open()?.release_own_keys(of.end(), [of])?;
         assert_eq!(published.len(), count, "keys of {of}");
         self.mark(Mark::SavedKeys);
         Ok(())

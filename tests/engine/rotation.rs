@@ -83,7 +83,7 @@ fn a_released_key_is_never_advertised_again() {
         let mut before = frames(&first);
         before.extend(frames(&rig.pass(s(3_700))));
         let today = rig.clock.now().wall.utc_day();
-        let published = rig.engine.release(rig.clock.now(), today, today);
+        let published = rig.engine.release(rig.clock.now(), [today]);
         let silent = rig.actions();
         assert!(
             silent
@@ -113,11 +113,7 @@ fn a_released_key_is_never_advertised_again() {
             _ => assert_eq!(until, length),
         }
         // Whoever asks again gets the same.
-        assert!(
-            rig.engine
-                .release(rig.clock.now(), today, today)
-                .contains(key)
-        );
+        assert!(rig.engine.release(rig.clock.now(), [today]).contains(key));
     }
 }
 
@@ -126,10 +122,10 @@ fn released_gaen_keys_of_a_day_do_not_overlap() {
     let (mut rig, _) = Rig::started(Config::new(Protocol::gaen()));
     let today = START.utc_day();
     for _ in 0..3 {
-        rig.engine.release(rig.clock.now(), today, today);
+        rig.engine.release(rig.clock.now(), [today]);
         rig.pass(s(1_500));
     }
-    let published = rig.engine.release(rig.clock.now(), today, today);
+    let published = rig.engine.release(rig.clock.now(), [today]);
     let mut end = 0;
     for key in &published {
         let PublishedKey::Gaen(key) = key else {
@@ -147,10 +143,13 @@ fn days_not_consented_to_stay_secret() {
     rig.pass(s(3 * 86_400));
     let first = START.utc_day();
     assert_eq!(rig.engine.own_keys().len(), 4);
-    let released = rig.engine.release(rig.clock.now(), first, first);
-    assert_eq!(released.len(), 1);
+    // The second day is taken out.
+    let third = UtcDay::from_unix_days(first.unix_days() + 2);
+    let released = rig.engine.release(rig.clock.now(), [third, first]);
+    assert_eq!(released.len(), 2);
     let marked = rig.engine.own_keys().iter().filter(|key| key.is_released());
-    assert_eq!(marked.count(), 1);
+    let days: Vec<_> = marked.map(OwnKey::day).collect();
+    assert_eq!(days, [first, third]);
 }
 
 #[test]

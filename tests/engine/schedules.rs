@@ -170,7 +170,7 @@ proptest! {
                 Step::AdapterReady => rig.engine.adapter(rig.clock.now(), AdapterState::Ready),
                 Step::Release => {
                     let today = rig.clock.now().wall.utc_day();
-                    for key in rig.engine.release(rig.clock.now(), today, today) {
+                    for key in rig.engine.release(rig.clock.now(), [today]) {
                         key.for_each_candidate(|candidate| on_air.released.push(candidate.id));
                     }
                 }

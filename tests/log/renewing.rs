@@ -188,7 +188,7 @@ impl Story {
 
     fn release(&mut self, log: &mut EncounterLog) {
         let now = day(1).start();
-        if let Ok(published) = log.release_own_keys(now, day(0), day(0)) {
+        if let Ok(published) = log.release_own_keys(now, [day(0)]) {
             self.released |= !published.is_empty();
         }
     }

@@ -70,7 +70,7 @@ async fn keys_are_not_given_out_if_the_log_cannot_record_it() {
     wait_for(&mut events, |event| matches!(event, Event::Rotated { .. })).await;
     std::fs::rename(&home, &away).unwrap();
     let today = START.utc_day();
-    let error = tracer.release(today, today).await.unwrap_err();
+    let error = tracer.release([today]).await.unwrap_err();
     assert!(matches!(error, TracerError::NotReleased), "{error}");
     std::fs::rename(&away, &home).unwrap();
     assert_eq!(release_today(&tracer).await.len(), 1);
