@@ -5,7 +5,7 @@
 
 use aes::Aes128Enc;
 use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use ring::rand::SecureRandom;
 use ring::signature::KeyPair;
 use ring::{aead, digest, hkdf, rand, signature};
@@ -209,8 +209,9 @@ pub(crate) fn p256_point_is_valid(point: &[u8; 65]) -> bool {
     p256::ecdsa::VerifyingKey::from_sec1_bytes(point).is_ok()
 }
 
-/// An ECDSA P-256 key pair.
-pub(crate) struct EcdsaP256KeyPair(signature::EcdsaKeyPair);
+/// An ECDSA P-256 key pair, which signs without random numbers (RFC 6979): the same message has the same
+/// signature, and a generator that fails cannot give the key away.
+pub(crate) struct EcdsaP256KeyPair(p256::ecdsa::SigningKey);
 
 impl EcdsaP256KeyPair {
     /// A new key as its PKCS#8 v1 document (RFC 5958).
@@ -222,26 +223,35 @@ impl EcdsaP256KeyPair {
         Ok(zeroize::Zeroizing::new(document.as_ref().to_vec()))
     }
 
-    pub(crate) fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, CryptoError> {
-        signature::EcdsaKeyPair::from_pkcs8(
+    /// The key of a PKCS#8 document, which must hold the public key too; `scalar` is the private key in it.
+    pub(crate) fn from_pkcs8(pkcs8: &[u8], scalar: &[u8]) -> Result<Self, CryptoError> {
+        // ring checks that the document's two halves belong together.
+        let checked = signature::EcdsaKeyPair::from_pkcs8(
             &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
             pkcs8,
             &rand::SystemRandom::new(),
         )
-        .map(Self)
-        .map_err(|_| CryptoError)
+        .map_err(|_| CryptoError)?;
+        let key = Self(p256::ecdsa::SigningKey::from_slice(scalar).map_err(|_| CryptoError)?);
+        match checked.public_key().as_ref() == key.public_key()?.as_slice() {
+            true => Ok(key),
+            false => Err(CryptoError),
+        }
     }
 
     /// The uncompressed point of the public key.
     pub(crate) fn public_key(&self) -> Result<[u8; 65], CryptoError> {
-        let bytes = self.0.public_key().as_ref();
-        bytes.try_into().map_err(|_| CryptoError)
+        let point = self.0.verifying_key().to_sec1_point(false);
+        point.as_bytes().try_into().map_err(|_| CryptoError)
     }
 
     /// The signature of `message`, X9.62 DER.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let signature = self.0.sign(&rand::SystemRandom::new(), message)?;
-        Ok(signature.as_ref().to_vec())
+        let signature: p256::ecdsa::Signature = self
+            .0
+            .sign_prehash(&sha256(&[message]))
+            .map_err(|_| CryptoError)?;
+        Ok(signature.to_der().as_bytes().to_vec())
     }
 }
 
@@ -253,6 +263,10 @@ mod tests {
 
     fn hex<const N: usize>(text: &str) -> [u8; N] {
         HEX.decode(text.as_bytes()).unwrap().try_into().unwrap()
+    }
+
+    fn pair(scalar: &[u8; 32]) -> EcdsaP256KeyPair {
+        EcdsaP256KeyPair(p256::ecdsa::SigningKey::from_slice(scalar).unwrap())
     }
 
     /// FIPS 180-4 example "abc".
@@ -321,11 +335,7 @@ mod tests {
 
     #[test]
     fn signatures_verify_with_their_own_key_alone() {
-        let pair = || {
-            let pkcs8 = EcdsaP256KeyPair::generate_pkcs8().unwrap();
-            EcdsaP256KeyPair::from_pkcs8(&pkcs8).unwrap()
-        };
-        let (ours, other) = (pair(), pair());
+        let (ours, other) = (pair(&[1; 32]), pair(&[2; 32]));
         let signature = ours.sign(b"message").unwrap();
         let key = ours.public_key().unwrap();
         let (digest, another) = (sha256(&[b"message"]), sha256(&[b"massage"]));
@@ -365,15 +375,16 @@ mod tests {
         let signature = [&[0x30, 70, 2, 33, 0][..], &r, &[2, 33, 0], &s].concat();
         assert!(ecdsa_p256_verify(&point, &sha256(&[b"sample"]), &signature));
         assert!(!ecdsa_p256_verify(&point, &sha256(&[b"test"]), &signature));
+        let scalar: [u8; 32] =
+            hex("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721");
+        let key = pair(&scalar);
+        assert_eq!(key.public_key().unwrap(), point);
+        assert_eq!(key.sign(b"sample").unwrap(), signature);
     }
 
     #[test]
     fn a_point_off_the_curve_is_known() {
-        let pkcs8 = EcdsaP256KeyPair::generate_pkcs8().unwrap();
-        let mut point = EcdsaP256KeyPair::from_pkcs8(&pkcs8)
-            .unwrap()
-            .public_key()
-            .unwrap();
+        let mut point = pair(&[7; 32]).public_key().unwrap();
         assert!(p256_point_is_valid(&point));
         point[64] ^= 1;
         assert!(!p256_point_is_valid(&point));

@@ -64,6 +64,7 @@ pub use batches::{BatchError, check_batches};
 pub use error::{ExportError, Refusal, RefusedSignature};
 pub use export::{Export, ExportHeader, KeyList, ReadOptions, RefusedKeys};
 pub use padding::Padding;
+pub(in crate::publication) use padding::below;
 pub use read::{ExportReader, ExportSignature, UnverifiedExport, parse_unsigned_bin};
 pub use set::ExportSet;
 pub use stream::ExportStream;

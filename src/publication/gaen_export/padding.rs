@@ -86,7 +86,10 @@ fn look_alike(
 
 /// A random number below `bound`, which must not be 0. The remainder of 64 random bits favours the
 /// low numbers by less than one part in 2^44 for the bounds used here.
-fn below(bound: usize, entropy: &mut dyn Entropy) -> Result<usize, EntropyError> {
+pub(in crate::publication) fn below(
+    bound: usize,
+    entropy: &mut dyn Entropy,
+) -> Result<usize, EntropyError> {
     let mut bytes = [0; 8];
     entropy.fill(&mut bytes)?;
     Ok((u64::from_le_bytes(bytes) % bound.max(1) as u64) as usize)

@@ -354,7 +354,9 @@ impl<'r, R: Read + Seek> ExportStream<'r, R> {
 
     /// The next key that is given, and its list. After an error it is the same error until it is rewound: what was
     /// read is neither at the place where it stopped, nor at an end.
-    pub(super) fn next_key(&mut self) -> Result<Option<(KeyList, DiagnosisKey)>, ExportError> {
+    pub(in crate::publication) fn next_key(
+        &mut self,
+    ) -> Result<Option<(KeyList, DiagnosisKey)>, ExportError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }

@@ -1,7 +1,6 @@
 //! Writing an export by the rules of Google's server (google/exposure-notifications-server,
 //! `internal/export/exportfile.go`).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use prost::Message;
@@ -9,7 +8,8 @@ use prost::Message;
 use super::export::valid_until;
 use super::padding::{Padding, pad};
 use super::proto::{
-    SignatureInfo, TekSignature, TekSignatureList, TemporaryExposureKey, TemporaryExposureKeyExport,
+    self, SignatureInfo, TekSignature, TekSignatureList, TemporaryExposureKey,
+    TemporaryExposureKeyExport,
 };
 use super::{HEADER, KeyList, ReadOptions, SIGNATURES_MAX, archive};
 use crate::entropy::{Entropy, EntropyError};
@@ -20,6 +20,10 @@ use crate::time::Timestamp;
 
 /// The keys that one file is written with: Google's server's limit, so that every reader takes it.
 pub(super) const WRITTEN_KEYS_MAX: usize = 500_000;
+
+/// The bytes that a key of a written file has at most: a field's head of two, a key of 16 and its head, and
+/// five numbers of which each has a head.
+const WRITTEN_KEY_BYTES_MAX: usize = 2 + 18 + 2 + 6 + 3 + 2 + 3;
 
 /// The bytes of a region or of a part of a key's name. Chosen: a country's code has two, a bundle's
 /// name tens; what is longer is a mistake.
@@ -312,17 +316,21 @@ fn write_one(
     revised_keys: &[DiagnosisKey],
     signers: &[&SigningKey],
 ) -> Result<Vec<u8>, ExportWriteError> {
-    let message = TemporaryExposureKeyExport {
+    let head = TemporaryExposureKeyExport {
         start_timestamp: Some(options.start.unix_seconds()),
         end_timestamp: Some(options.end.unix_seconds()),
         region: Some(options.region.clone()),
         batch_num: Some(1),
         batch_size: Some(1),
         signature_infos: signers.iter().map(|signer| info(signer)).collect(),
-        keys: messages(keys, KeyList::New)?,
-        revised_keys: messages(revised_keys, KeyList::Revised)?,
+        ..Default::default()
     };
-    let bin = [HEADER.as_slice(), &message.encode_to_vec()].concat();
+    let most = (keys.len() + revised_keys.len()).saturating_mul(WRITTEN_KEY_BYTES_MAX);
+    let mut bin = Vec::with_capacity(HEADER.len() + head.encoded_len() + most);
+    bin.extend(HEADER);
+    head.encode_raw(&mut bin);
+    append(&mut bin, keys, KeyList::New)?;
+    append(&mut bin, revised_keys, KeyList::Revised)?;
     let sig = sign(&bin, signers)?;
     archive::pack(&bin, &sig).ok_or(ExportWriteError::Zip)
 }
@@ -344,30 +352,39 @@ fn sign(bin: &[u8], signers: &[&SigningKey]) -> Result<Vec<u8>, KeyError> {
     Ok(TekSignatureList { signatures }.encode_to_vec())
 }
 
-fn messages(
-    keys: &[DiagnosisKey],
-    list: KeyList,
-) -> Result<Vec<TemporaryExposureKey>, ExportWriteError> {
-    let message = |(index, key)| {
-        TemporaryExposureKey::try_from(key).map_err(|source| ExportWriteError::InvalidKey {
-            list,
-            index,
-            source,
-        })
+/// Appends `keys` as the fields of their list, one at a time: a million messages would take thrice the
+/// memory of the keys.
+fn append(bin: &mut Vec<u8>, keys: &[DiagnosisKey], list: KeyList) -> Result<(), ExportWriteError> {
+    let number = match list {
+        KeyList::New => proto::KEYS,
+        KeyList::Revised => proto::REVISED_KEYS,
     };
-    keys.iter().enumerate().map(message).collect()
+    for (index, key) in keys.iter().enumerate() {
+        let message =
+            TemporaryExposureKey::try_from(key).map_err(|source| ExportWriteError::InvalidKey {
+                list,
+                index,
+                source,
+            })?;
+        prost::encoding::message::encode(number, &message, bin);
+    }
+    Ok(())
 }
 
-/// A key that is new and revised at once would say two things of one person.
+/// A key that is new and revised at once would say two things of one person. Both lists are sorted.
 fn refuse_repeated(
     keys: &[DiagnosisKey],
     revised_keys: &[DiagnosisKey],
 ) -> Result<(), ExportWriteError> {
-    let mut seen = HashSet::with_capacity(keys.len() + revised_keys.len());
+    let repeated = |list| ExportWriteError::KeyRepeated { list };
     for (list, keys) in [(KeyList::New, keys), (KeyList::Revised, revised_keys)] {
-        if !keys.iter().all(|key| seen.insert(key.key())) {
-            return Err(ExportWriteError::KeyRepeated { list });
+        if !keys.is_sorted_by(|one, next| one.key() < next.key()) {
+            return Err(repeated(list));
         }
     }
-    Ok(())
+    let new = |key: &DiagnosisKey| keys.binary_search_by_key(key.key(), |key| *key.key());
+    match revised_keys.iter().any(|key| new(key).is_ok()) {
+        true => Err(repeated(KeyList::Revised)),
+        false => Ok(()),
+    }
 }

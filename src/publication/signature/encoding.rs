@@ -23,6 +23,7 @@ pub(super) const SPKI_PREFIX: [u8; 26] = [
 /// DER tags (X.690, 8).
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 
@@ -39,6 +40,15 @@ pub(super) fn require_p256(algorithm: &[u8], malformed: KeyError) -> Result<(), 
         Some((P256, [])) => Ok(()),
         _ => Err(KeyError::Curve),
     }
+}
+
+/// The private key in what follows the algorithm of a PKCS#8 document: an OCTET STRING of an
+/// ECPrivateKey (RFC 5915), SEQUENCE { INTEGER 1, OCTET STRING of the scalar, …}.
+pub(super) fn private_scalar(after_algorithm: &[u8]) -> Option<&[u8]> {
+    let (document, _) = der_value(after_algorithm, OCTET_STRING)?;
+    let (key, _) = der_value(document, SEQUENCE)?;
+    let (_, after_version) = der_value(key, INTEGER)?;
+    der_value(after_version, OCTET_STRING).map(|(scalar, _)| scalar)
 }
 
 /// The contents of the DER value of `tag` that `der` begins with, and what follows it. Lengths up to

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use encoding::{
     BIT_STRING, INTEGER, PRIVATE_LABEL, PUBLIC_LABEL, SEQUENCE, SPKI_PREFIX, der_value, pem_block,
-    pem_text, require_p256,
+    pem_text, private_scalar, require_p256,
 };
 
 use crate::crypto::{
@@ -56,7 +56,7 @@ pub enum KeyError {
     /// A private key whose parts do not fit together, or without its public key.
     #[error("expected a consistent private key that includes its public key")]
     Inconsistent,
-    /// The system's random number generator failed.
+    /// A primitive failed, or the system's random number generator did.
     #[error("the cryptographic operation failed")]
     Crypto,
 }
@@ -238,9 +238,10 @@ impl SigningKey {
         };
         let (info, _) = der_value(der, SEQUENCE).ok_or(malformed)?;
         let (_, after_version) = der_value(info, INTEGER).ok_or(malformed)?;
-        let (algorithm, _) = der_value(after_version, SEQUENCE).ok_or(malformed)?;
+        let (algorithm, key) = der_value(after_version, SEQUENCE).ok_or(malformed)?;
         require_p256(algorithm, malformed)?;
-        let pair = EcdsaP256KeyPair::from_pkcs8(der).map_err(|_| KeyError::Inconsistent)?;
+        let scalar = private_scalar(key).ok_or(malformed)?;
+        let pair = EcdsaP256KeyPair::from_pkcs8(der, scalar).map_err(|_| KeyError::Inconsistent)?;
         Ok(Self {
             pkcs8: Zeroizing::new(der.to_vec()),
             public: VerificationKey::from_uncompressed_point(&pair.public_key()?)?,
@@ -270,11 +271,11 @@ impl SigningKey {
         pem_text(PRIVATE_LABEL, &self.pkcs8)
     }
 
-    /// The signature (X9.62 DER) over the SHA-256 of `message`.
+    /// The signature (X9.62 DER) over the SHA-256 of `message`, the same each time (RFC 6979).
     ///
     /// # Errors
     ///
-    /// [`KeyError::Crypto`] if the system has no random numbers to give.
+    /// [`KeyError::Crypto`], which does not happen with a key that was read.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         Ok(self.pair.sign(message)?)
     }
