@@ -62,6 +62,8 @@
 //!
 //! `docs/threat-model.md` in the repository says what is protected from whom, and what not.
 
+#[cfg(feature = "adoption")]
+pub mod adoption;
 pub mod advertisement;
 mod codec;
 mod crypto;

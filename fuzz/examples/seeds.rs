@@ -15,7 +15,7 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, Un
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
-use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
+use truyvet_fuzz::{ABSENT, Case, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
 
 #[path = "seeds/matching.rs"]
 mod matching;
@@ -35,6 +35,7 @@ fn main() -> Result<(), Failure> {
         ("bluezone_json", bluezone_lists()?),
         ("matcher", matching::matches()),
         ("risk_config", matching::risk_configs()?),
+        ("contact_evidence", evidence()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -439,4 +440,24 @@ fn bluezone_lists() -> Result<Seeds, Failure> {
     );
     add("escaped", one.replacen("07", "\\u00307", 1));
     Ok(seeds)
+}
+
+// -- what a contact sends --
+
+fn evidence() -> Result<Seeds, Failure> {
+    let genuine = Case::new()?.evidence.to_bytes()?.to_vec();
+    let golden = include_str!("../../src/report/evidence/tests/golden.hex");
+    let digits: Vec<u8> = golden
+        .bytes()
+        .filter(|it| !it.is_ascii_whitespace())
+        .collect();
+    let pairs = digits.chunks(2).map(std::str::from_utf8);
+    let golden = pairs.map(|pair| Ok(u8::from_str_radix(pair?, 16)?));
+    let golden: Vec<u8> = golden.collect::<Result<_, Failure>>()?;
+    let cut = genuine.get(..100).unwrap_or_default().to_vec();
+    Ok(BTreeMap::from([
+        ("genuine".to_owned(), genuine),
+        ("golden".to_owned(), golden),
+        ("cut".to_owned(), cut),
+    ]))
 }

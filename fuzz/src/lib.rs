@@ -1,7 +1,9 @@
 //! How the bytes of an input say what a target is to do, and back, for the seeds.
 
+mod evidence;
 mod matching;
 
+pub use evidence::{Case, REQUEST};
 pub use matching::{MatcherInput, Record};
 
 /// What the target `segment` reads.

@@ -82,6 +82,11 @@ impl TemporaryExposureKey {
 pub struct RollingProximityIdentifierKey(Secret<16>);
 
 impl RollingProximityIdentifierKey {
+    /// The key with these bytes, as a contact gives it to an authority in evidence.
+    pub fn new(secret: Secret<16>) -> Self {
+        Self(secret)
+    }
+
     /// Its bytes.
     pub fn secret(&self) -> &Secret<16> {
         &self.0

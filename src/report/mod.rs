@@ -68,5 +68,6 @@
 pub mod authorisation;
 pub mod consent;
 pub mod diagnosis;
+pub mod evidence;
 pub mod keys;
 pub mod sealed;
