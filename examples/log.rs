@@ -272,7 +272,8 @@ fn consent(args: &ExportArgs) -> Result<Option<OwnersConsent>, Error> {
     }
     let answer = ask(&format!(
         "This writes, in plain: every identifier that was heard, when, and how strong; when \
-         nothing could be heard; and what the clocks said. Who has it can tell when you were among \
+         nothing could be heard; what the clocks said; and what you have entered of your health and \
+         of places. Who has it can tell when you were among \
          people, and whether you met somebody whose identifiers they know.{own_keys}\n\
          Write it? (yes/no) "
     ))?;

@@ -19,6 +19,8 @@ use truyvet::sighting::{Rssi, RssiSummary, Source};
 use truyvet::time::{Clock, ManualClock, Timestamp, UtcDay};
 use truyvet::{Protocol, ProtocolKind, Secret, Sighting};
 
+#[path = "log/entries.rs"]
+mod entries;
 #[path = "log/erasure.rs"]
 mod erasure;
 #[path = "log/full_disk.rs"]

@@ -28,7 +28,7 @@ use std::time::Duration;
 use truyvet::engine::State;
 use truyvet::entropy::SeededEntropy;
 use truyvet::exposure::{Exposure, MatchConfig, Matcher, PowerBasis};
-use truyvet::log::{LogReader, MemoryKey};
+use truyvet::log::{EntryKind, LogEntry, LogError, LogReader, MemoryKey};
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
 use truyvet::radio::replay::Recording;
 use truyvet::radio::{Advertised, Advertiser, Filter, Radio, RadioError, RadioSink, Scanner};

@@ -118,6 +118,15 @@ fn clocks() -> [Vec<u8>; 2] {
     [times(&[2], &[noon()], &[0, 0]), jumped]
 }
 
+/// A check-in, and an entry of a kind that nobody knows yet.
+fn entries() -> Vec<u8> {
+    let mut body = times(&[3], &[2, noon()], &2_u16.to_le_bytes());
+    body.extend(times(&[], &[2], b"in"));
+    body.extend(times(&[], &[noon() + 1], &9_u16.to_le_bytes()));
+    body.extend(times(&[], &[0], &[]));
+    body
+}
+
 /// A sighting, and a gap, of version 1.
 fn of_version_1() -> [Vec<u8>; 2] {
     let mut sighting = 1_u64.to_le_bytes().to_vec();
@@ -136,11 +145,11 @@ fn of_version_1() -> [Vec<u8>; 2] {
 
 fn segments() -> Result<Seeds, Failure> {
     let [clock, jumped] = clocks();
-    let (packed, again, gaps) = (packed(), packed_again(), gaps());
+    let (packed, again, gaps, entries) = (packed(), packed_again(), gaps(), entries());
     let [old_sighting, old_gap] = of_version_1();
-    let whole: Vec<&[u8]> = vec![&clock, &packed, &again, &gaps, &jumped];
+    let whole: Vec<&[u8]> = vec![&clock, &packed, &again, &gaps, &jumped, &entries];
     let new = |parts: Vec<&[u8]>, edit, at, with| {
-        let (version, noted) = (3, 2);
+        let (version, noted) = (4, 2);
         let input = SegmentInput {
             version,
             noted,
@@ -155,20 +164,20 @@ fn segments() -> Result<Seeds, Failure> {
     let mut add = |name: &str, bytes| drop(seeds.insert(name.to_owned(), bytes));
     add("whole", new(whole.clone(), 0, 0, 0));
     add("empty", new(vec![], 0, 0, 0));
-    for (name, part) in ["clock", "packed", "again", "gaps", "jumped"]
+    for (name, part) in ["clock", "packed", "again", "gaps", "jumped", "entries"]
         .into_iter()
         .zip(&whole)
     {
         add(name, new(vec![part], 0, 0, 0));
     }
-    add("written again", new(vec![&packed, &again], 0xF0, 0, 0));
+    add("written again", new(vec![&packed, &again, &entries], 0xF0, 0, 0));
     for edit in 1..8 {
         add(&format!("edit {edit}"), new(whole.clone(), edit, 160, 2));
     }
     for noted in [0, 1, 3] {
         let parts = whole.clone();
         let input = SegmentInput {
-            version: 3,
+            version: 4,
             noted,
             edit: 1,
             at: 300,
@@ -180,6 +189,7 @@ fn segments() -> Result<Seeds, Failure> {
     for (version, parts) in [
         (1, vec![&old_sighting[..], &old_gap]),
         (2, vec![&packed, &gaps]),
+        (3, vec![&packed, &gaps]),
     ] {
         for noted in [1, 3] {
             let parts = parts.clone();

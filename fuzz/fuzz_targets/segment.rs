@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use truyvet::log::fuzzing::{SEALED_ROOT, Step, read_segment, seal_segment};
-use truyvet::log::{EncounterLog, LogError, LogOptions, MemoryKey, MemoryStorage};
+use truyvet::log::{EncounterLog, LogEntry, LogError, LogOptions, MemoryKey, MemoryStorage};
 use truyvet::{Secret, Sighting};
 use truyvet_fuzz::SegmentInput;
 
@@ -50,8 +50,13 @@ fn check(steps: &[Step], len: usize) {
         other => panic!("{other:?}"),
     }
     for step in steps {
-        if let Step::Sightings(sightings) = step {
-            assert!(sightings.len() <= 5_000);
+        match step {
+            Step::Sightings(sightings) => assert!(sightings.len() <= 5_000),
+            Step::Entries(entries) => {
+                let longest = entries.iter().map(|entry| entry.bytes.len()).max();
+                assert!(longest.unwrap_or_default() <= LogEntry::BYTES_MAX);
+            }
+            _ => {}
         }
     }
 }
@@ -90,7 +95,7 @@ fn check_edited(
     assert!(read.len() < whole.len(), "more than was sealed: {found:?}");
     let cut = edited.len() < file.len();
     let noticed = match (input.noted, input.version) {
-        (2, 3) => cut || differs(input, file, edited),
+        (2, 3 | 4) => cut || differs(input, file, edited),
         // No writer has acknowledged a segment of an older version, or makes one now.
         (2, 1 | 2) => true,
         (0, 1 | 2) => !is_being_made(input, edited.len()) && edited.iter().any(|byte| *byte != 0),
@@ -122,7 +127,19 @@ fn written_again(steps: &[Step]) {
         .flatten()
         .cloned()
         .collect();
-    let days: BTreeSet<_> = sightings.iter().map(|it| it.first.utc_day()).collect();
+    let entries: Vec<LogEntry> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Entries(entries) => Some(entries),
+            _ => None,
+        })
+        .flatten()
+        .cloned()
+        .collect();
+    let days = sightings.iter().map(|it| it.first.utc_day());
+    let days: BTreeSet<_> = days
+        .chain(entries.iter().map(|it| it.at.utc_day()))
+        .collect();
     if days.len() > 3 {
         return;
     }
@@ -130,10 +147,15 @@ fn written_again(steps: &[Step]) {
     let keys = MemoryKey::new(Secret::new(truyvet::log::fuzzing::KEY));
     let mut log = EncounterLog::open_on(storage, keys, LogOptions::default()).unwrap();
     log.append(&sightings).unwrap();
+    log.append_entries(&entries).unwrap();
     // A log gives them back day by day.
     let mut expected = sightings;
     expected.sort_by_key(|sighting| sighting.first.utc_day());
     let reader = log.reader().unwrap();
     let read: Vec<Sighting> = reader.sightings().unwrap().map(Result::unwrap).collect();
+    assert_eq!(read, expected);
+    let mut expected = entries;
+    expected.sort_by_key(|entry| entry.at.utc_day());
+    let read: Vec<LogEntry> = reader.entries().unwrap().map(Result::unwrap).collect();
     assert_eq!(read, expected);
 }

@@ -9,7 +9,7 @@ pub use matching::{MatcherInput, Record};
 /// What the target `segment` reads.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentInput<'a> {
-    /// The format's version, 1 to 3, of a segment that is sealed around `parts`; 0 for a file that is the
+    /// The format's version, 1 to 4, of a segment that is sealed around `parts`; 0 for a file that is the
     /// parts, one after the other.
     pub version: u8,
     /// What the manifest says of it: 0 nothing, 1 that there is one, 2 and 3 how long it is.
@@ -28,7 +28,10 @@ impl<'a> SegmentInput<'a> {
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let (&[kind, edit, low, high, with], rest) = bytes.split_first_chunk()?;
         Some(Self {
-            version: kind & 3,
+            version: match kind & 0b1_0011 {
+                0b1_0011 => 4,
+                _ => kind & 3,
+            },
             noted: kind >> 2 & 3,
             edit,
             at: u16::from_le_bytes([low, high]),
@@ -42,7 +45,11 @@ impl<'a> SegmentInput<'a> {
 
     pub fn encode(&self) -> Vec<u8> {
         let [low, high] = self.at.to_le_bytes();
-        let kind = self.version & 3 | self.noted << 2;
+        let version = match self.version {
+            4 => 0b1_0011,
+            version => version & 3,
+        };
+        let kind = version | self.noted << 2;
         let mut bytes = vec![kind, self.edit, low, high, self.with];
         bytes.extend(match self.version {
             0 => self.parts.concat(),

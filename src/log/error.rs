@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{KeyError, SEGMENTS_PER_DAY_MAX};
+use super::{KeyError, LogEntry, SEGMENTS_PER_DAY_MAX};
 use crate::entropy::EntropyError;
 use crate::sighting::Sighting;
 use crate::time::UtcDay;
@@ -87,6 +87,21 @@ pub enum LogError {
         "{day} has {SEGMENTS_PER_DAY_MAX} segments, no more are made: is something restarting?"
     )]
     TooManySegments {
+        /// The day.
+        day: UtcDay,
+    },
+    /// An entry is too long.
+    #[error(
+        "expected an entry of at most {} bytes, got {len}",
+        LogEntry::BYTES_MAX
+    )]
+    EntryTooLong {
+        /// Its length.
+        len: usize,
+    },
+    /// An entry does not fit into what the log may take up.
+    #[error("{day} has taken its part of the log's budget, no more entries are stored in it")]
+    DayFull {
         /// The day.
         day: UtcDay,
     },

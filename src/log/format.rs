@@ -8,9 +8,12 @@ use crate::crypto::{self, AeadKey, ENCAPSULATED_BYTES, TAG_BYTES};
 use crate::secret::Secret;
 use crate::time::UtcDay;
 
-/// The version of a segment that is written, and the newest that is read. Version 1 had no packing, and
-/// both 1 and 2 were sealed under a key that the writer held.
-pub(crate) const SEGMENT_VERSION: u16 = 3;
+/// The version of a segment that is written, and the newest that is read. Version 1 had no packing, both 1 and 2
+/// were sealed under a key that the writer held, and none before 4 had entries.
+pub(crate) const SEGMENT_VERSION: u16 = 4;
+
+/// The first version whose root is sealed to the reading key.
+pub(crate) const ROOTED_VERSION: u16 = 3;
 
 /// The version of a sealed file. Version 1 of `log.meta` knew no reading key.
 const FILE_VERSION: u16 = 2;
@@ -82,7 +85,7 @@ impl SegmentHeader {
         let (log_id, rest) = split::<16>(rest);
         let (id, _) = split::<16>(rest);
         let version = check_prelude(magic, SEGMENT_MAGIC, version, SEGMENT_VERSION, segment)?;
-        if version < 3 && number != [0, 0] {
+        if version < ROOTED_VERSION && number != [0, 0] {
             return Err(LogError::corrupted(
                 segment,
                 10,
@@ -125,6 +128,7 @@ impl SegmentHeader {
     }
 }
 
+/// Also in version 4, which the header says: what is sealed is the same.
 const SEGMENT_INFO: &[u8] = b"truyvet log segment v3";
 
 /// What the key of a chunk and the secret of the next are made of: see [`crypto::step`].
@@ -326,7 +330,7 @@ mod tests {
     use super::*;
 
     const HEADER: SegmentHeader = SegmentHeader {
-        version: 3,
+        version: 4,
         number: 0x0607,
         day: UtcDay::from_unix_days(0x0002_0304),
         log_id: LogId([5; 16]),
@@ -335,7 +339,7 @@ mod tests {
 
     #[test]
     fn header_bytes_are_pinned() {
-        let mut expected = b"\x89TVS\r\n\x1A\n\x03\x00\x07\x06\x04\x03\x02\x00".to_vec();
+        let mut expected = b"\x89TVS\r\n\x1A\n\x04\x00\x07\x06\x04\x03\x02\x00".to_vec();
         expected.extend([5; 16]);
         expected.extend([6; 16]);
         assert_eq!(HEADER.to_bytes().to_vec(), expected);
@@ -355,13 +359,13 @@ mod tests {
 
     #[test]
     fn version_of_tomorrow() {
-        for version in [0_u8, 4] {
+        for version in [0_u8, 5] {
             let mut bytes = HEADER.to_bytes();
             bytes[8] = version;
             let error = SegmentHeader::from_bytes(&bytes, "s").unwrap_err();
             assert!(matches!(
                 error,
-                LogError::UnsupportedVersion { found, newest: 3, .. } if found == u16::from(version)
+                LogError::UnsupportedVersion { found, newest: 4, .. } if found == u16::from(version)
             ));
         }
     }

@@ -9,7 +9,7 @@ use super::home::{Home, public};
 use super::manifest::{Length, Manifest};
 use super::renewal::Reading;
 use super::segment::{ChunkRead, SegmentName, SegmentReader, legacy, seal_chunks};
-use super::{KeyProvider, KeyPurpose, LogError, MemoryKey, MemoryStorage, Storage};
+use super::{KeyProvider, KeyPurpose, LogEntry, LogError, MemoryKey, MemoryStorage, Storage};
 use crate::secret::Secret;
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{ClockReading, ClockRecord, UtcDay};
@@ -39,13 +39,15 @@ pub enum Step {
     Gaps(Vec<ScanGap>),
     /// What the clocks said.
     Clock(ClockRecord),
+    /// What the owner has entered.
+    Entries(Vec<LogEntry>),
     /// The end, with so many bytes behind the last whole chunk.
     End(u64),
     /// Damage.
     Failed(LogError),
 }
 
-/// The segment [`SEGMENT`] in format `version`, 1 to 3, with a chunk for each of `bodies`.
+/// The segment [`SEGMENT`] in format `version`, 1 to 4, with a chunk for each of `bodies`.
 ///
 /// # Errors
 ///
@@ -116,6 +118,7 @@ fn steps(opened: Result<SegmentReader<'_>, LogError>) -> Vec<Step> {
             Ok(ChunkRead::Sightings(sightings)) => Step::Sightings(sightings),
             Ok(ChunkRead::Gaps(gaps)) => Step::Gaps(gaps),
             Ok(ChunkRead::Clock(record)) => Step::Clock(record),
+            Ok(ChunkRead::Entries(entries)) => Step::Entries(entries),
             Ok(ChunkRead::End { torn }) => Step::End(torn),
             Err(error) => Step::Failed(error),
         };

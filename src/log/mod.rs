@@ -15,6 +15,7 @@ mod access;
 mod admission;
 mod clocks;
 mod distinct;
+mod entries;
 mod erasure;
 mod error;
 mod format;
@@ -37,6 +38,7 @@ mod verification;
 pub(crate) use access::LogAccess;
 pub use admission::Admitted;
 pub use distinct::DistinctCount;
+pub use entries::{Entries, EntryKind, LogEntry};
 pub use erasure::{KeysRenewed, Purged, wipe};
 pub use error::{LogError, NotAppended};
 #[cfg(feature = "passphrase")]
@@ -155,7 +157,7 @@ impl EncounterLog {
         home.settle()?;
         Ok(Self {
             manifest: Manifest::adopt(&home)?,
-            admission: Admission::new(options.day_share_bytes()),
+            admission: Admission::new(options.sightings_share_bytes()),
             home,
             keys,
             options,

@@ -13,6 +13,10 @@ const BUDGET_BYTES: u64 = 128 << 20;
 /// The least it may be told to take up. Chosen: a quarter of a dense day for each of the most days.
 const BUDGET_BYTES_MIN: u64 = 4 << 20;
 
+/// Of a day's part, what sightings leave to entries; of a small part, a quarter. Chosen: four entries of the greatest
+/// length, or four hundred check-ins.
+const ENTRIES_SHARE_BYTES: u64 = 1 << 16;
+
 /// How long a log keeps what it has, and how much of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogOptions {
@@ -93,6 +97,12 @@ impl LogOptions {
     /// Bytes that one day may take.
     pub(super) fn day_share_bytes(&self) -> u64 {
         self.budget_bytes / (u64::from(self.retention_days) + 1)
+    }
+
+    /// Bytes of those that sightings may take.
+    pub(super) fn sightings_share_bytes(&self) -> u64 {
+        let share = self.day_share_bytes();
+        share - ENTRIES_SHARE_BYTES.min(share / 4)
     }
 }
 

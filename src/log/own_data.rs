@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::LogError;
 use super::reader::{Listed, LogReader};
 use super::segment::ChunkRead;
-use json::{ClockJson, DamageJson, GapJson, OwnKeyJson, SightingJson, secret_of};
+use json::{ClockJson, DamageJson, EntryJson, GapJson, OwnKeyJson, SightingJson, secret_of};
 
 /// That the owner of a log wants it written out, in plain, and what of it.
 ///
@@ -23,7 +23,7 @@ pub struct OwnersConsent {
 }
 
 impl OwnersConsent {
-    /// To have written out what was heard, and when nothing could be.
+    /// To have written out what was heard, when nothing could be, and what the owner has entered.
     pub const fn to_what_was_heard() -> Self {
         Self { own_keys: false }
     }
@@ -46,6 +46,8 @@ pub struct Exported {
     pub gaps: u64,
     /// Records of the clocks.
     pub clock_records: u64,
+    /// Entries.
+    pub entries: u64,
     /// Own keys; `None` if they were not asked for, or do not open.
     pub own_keys: Option<u64>,
     /// Bytes at the ends of segments that are of no whole chunk: see
@@ -84,6 +86,7 @@ impl LogReader {
     /// | `sightings` | array, in the order in which they were stored: `protocol` (`"Bluezone"`, `"GAEN"`), `id` (hexadecimal), `metadata` (GAEN's, hexadecimal and encrypted, or null), `first`, `last`, `frames`, `rssi` (`min_dbm`, `mean_dbm`, `max_dbm`, or null), `source` (`"service_data"`, `"manufacturer_data"`, `"service_uuid"`, `"gatt_read"`) |
     /// | `gaps` | array: `from`, `to`, `cause` (`"radio"`, `"adapter"`, `"clock_jump"`) |
     /// | `clock_records` | array: `wall`, `boot_id` (hexadecimal or null), `since_boot_ms` (or null), `jumped_from` (a time or null) |
+    /// | `entries` | array of what the owner has entered: `at`, `kind` (`"health_declaration"`, `"check_in"`, or a number that a newer release knows), `bytes` (hexadecimal; what they say is in the form of the kind) |
     /// | `own_keys` | only if consented to: array of `protocol`, `day`, `valid_from`, `valid_until`, `released`, `secret` (hexadecimal) |
     /// | `torn_bytes` | bytes at the ends of segments that are of no whole chunk, which no writer had acknowledged |
     /// | `damage` | array of what could not be read: `file` and `offset` (or null), `what` |
@@ -154,6 +157,10 @@ impl<W: io::Write + ?Sized> Export<'_, W> {
         })?;
         self.exported.clock_records = self.array("clock_records", |chunk| match chunk {
             ChunkRead::Clock(record) => vec![ClockJson::of(record)],
+            _ => Vec::new(),
+        })?;
+        self.exported.entries = self.array("entries", |chunk| match chunk {
+            ChunkRead::Entries(entries) => entries.iter().map(EntryJson::of).collect(),
             _ => Vec::new(),
         })?;
         if consent.own_keys {

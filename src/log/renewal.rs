@@ -25,7 +25,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{
-    FileKind, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, SegmentId,
+    FileKind, ROOTED_VERSION, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentId,
 };
 use super::home::{Home, UNDER_LOGGING_KEY, fresh_id, fresh_key, next, public};
 use super::segment::SegmentName;
@@ -226,7 +226,7 @@ fn table_of(home: &Home, reading: &Reading, live: &[SegmentName]) -> Result<Vec<
         let Some((header, sealed)) = read_header(home, name)? else {
             continue;
         };
-        if header.version < SEGMENT_VERSION {
+        if header.version < ROOTED_VERSION {
             legacy = true;
         } else if let Some(root) = sealed.and_then(|sealed| reading.root(&header, &sealed)) {
             table.extend(header.id);

@@ -8,13 +8,14 @@ use super::format::{
 };
 use super::home::{Home, fresh_id, fresh_key};
 use super::packing::Packer;
-use super::{AppendFile, LogError};
+use super::{AppendFile, LogEntry, LogError};
 use crate::codec;
 use crate::crypto::{self, AeadKey, TAG_BYTES};
 use crate::secret::Secret;
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::{ClockRecord, UtcDay};
 
+mod entries;
 pub(super) mod legacy;
 mod reader;
 
@@ -31,6 +32,8 @@ const STEP_BYTES: u64 = 1 << 15;
 const SIGHTINGS: u8 = 0;
 const GAPS: u8 = 1;
 const CLOCK: u8 = 2;
+/// From version 4 on.
+const ENTRIES: u8 = 3;
 
 /// A segment's file name: its day, and a number that no other segment of the day has.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -213,6 +216,20 @@ impl SegmentWriter {
         self.write(home, &bytes)
     }
 
+    /// Appends `entries` as [`append`](Self::append) does sightings.
+    pub(super) fn append_entries(
+        &mut self,
+        home: &Home,
+        clock: Option<ClockRecord>,
+        entries: &[LogEntry],
+    ) -> Result<(), LogError> {
+        let mut bytes = self.sealed_clock(clock)?;
+        for body in entries::bodies(entries)? {
+            self.seal_chunk(body, &mut bytes)?;
+        }
+        self.write(home, &bytes)
+    }
+
     fn sealed_clock(&mut self, clock: Option<ClockRecord>) -> Result<Vec<u8>, LogError> {
         let mut bytes = Vec::new();
         if let Some(record) = clock {
@@ -247,8 +264,12 @@ impl SegmentWriter {
     }
 }
 
-/// What a chunk's plaintext says, in versions from 2 on; `None` for what no writer writes.
-fn records(unpacker: &mut super::packing::Unpacker, plaintext: &[u8]) -> Option<ChunkRead> {
+/// What a chunk's plaintext says, in `version` from 2 on; `None` for what no writer writes.
+fn records(
+    version: u16,
+    unpacker: &mut super::packing::Unpacker,
+    plaintext: &[u8],
+) -> Option<ChunkRead> {
     match plaintext.split_first()? {
         (&SIGHTINGS, packed) => {
             let sightings = unpacker.unpack(packed, CHUNK_SIGHTINGS_MAX).ok()?;
@@ -256,6 +277,7 @@ fn records(unpacker: &mut super::packing::Unpacker, plaintext: &[u8]) -> Option<
         }
         (&GAPS, encoded) => codec::decode(encoded).ok().map(ChunkRead::Gaps),
         (&CLOCK, encoded) => codec::decode(encoded).ok().map(ChunkRead::Clock),
+        (&ENTRIES, encoded) if version >= 4 => entries::parse(encoded).map(ChunkRead::Entries),
         _ => None,
     }
 }

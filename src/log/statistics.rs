@@ -62,6 +62,8 @@ pub struct DayStatistics {
     /// Time of the day, to the second for each gap, in which nothing could be heard though it should have been,
     /// as far as the log has noted it: a process that did not run has noted nothing.
     pub gaps: Duration,
+    /// Entries of the owner's: see [`LogEntry`](super::LogEntry).
+    pub entries: u64,
     /// Segments of the day.
     pub segments: usize,
     /// Bytes that they take on the disk.
@@ -176,6 +178,9 @@ impl Iterator for DailyStatistics<'_> {
                         self.gaps_since = Some(self.gaps_since.map_or(from, |it| it.min(from)));
                     }
                 }
+                Ok(Some(ChunkRead::Entries(entries))) => {
+                    counted.statistics.entries += entries.len() as u64;
+                }
                 Ok(Some(ChunkRead::Clock(_) | ChunkRead::End { .. })) => {}
                 Ok(None) => break,
                 Err(error) => counted.statistics.damage.push(error),
@@ -203,6 +208,7 @@ impl Counted {
                 day,
                 sightings: 0,
                 frames: 0,
+                entries: 0,
                 strengths: Strengths::default(),
                 minutes_heard: 0,
                 identifiers: DistinctCount::Exact(0),

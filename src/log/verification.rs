@@ -54,6 +54,8 @@ pub struct SegmentVerification {
     pub gaps: u64,
     /// Records of the clocks in them.
     pub clock_records: u64,
+    /// Entries of the owner's in them.
+    pub entries: u64,
     /// Bytes at its end that are of no whole chunk: see [`Sightings::torn_bytes`](super::Sightings::torn_bytes).
     /// That is what a crash leaves, and no damage.
     pub torn_bytes: u64,
@@ -77,6 +79,11 @@ impl Verification {
     /// Sightings in all segments that open.
     pub fn sightings(&self) -> u64 {
         self.segments.iter().map(|it| it.sightings).sum()
+    }
+
+    /// Entries in all segments that open.
+    pub fn entries(&self) -> u64 {
+        self.segments.iter().map(|it| it.entries).sum()
     }
 
     /// Bytes of all segments and files.
@@ -219,6 +226,7 @@ impl LogReader {
             sightings: 0,
             gaps: 0,
             clock_records: 0,
+            entries: 0,
             torn_bytes: 0,
             error: None,
         };
@@ -245,6 +253,7 @@ impl SegmentVerification {
             ChunkRead::Sightings(sightings) => self.sightings += sightings.len() as u64,
             ChunkRead::Gaps(gaps) => self.gaps += gaps.len() as u64,
             ChunkRead::Clock(_) => self.clock_records += 1,
+            ChunkRead::Entries(entries) => self.entries += entries.len() as u64,
             ChunkRead::End { .. } => {}
         }
     }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{Batch, Config, Engine, Event, Health, Schedule};
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::log::{EncounterLog, LogAccess, LogError, LogReader};
+use crate::log::{EncounterLog, LogAccess, LogEntry, LogError, LogReader};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Radio, RadioError};
 use crate::time::{Clock, SystemClock, UtcDay};
@@ -103,6 +103,22 @@ impl Tracer {
             .send(command)
             .map_err(|_| TracerError::Ended)?;
         answer.await.map_err(|_| TracerError::Ended)?
+    }
+
+    /// Stores what the device's owner has entered, and returns once it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`TracerError::Log`] if the log does not take it: see
+    /// [`append_entries`](EncounterLog::append_entries). It is not tried again. [`TracerError::Ended`] if the tracer
+    /// has ended.
+    pub async fn append_entry(&self, entry: LogEntry) -> Result<(), TracerError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::AppendEntry { entry, reply })
+            .map_err(|_| TracerError::Ended)?;
+        answer.await.map_err(|_| TracerError::Ended)??;
+        Ok(())
     }
 
     /// Follows another schedule from now on: an app that comes to the foreground, say, or a battery that

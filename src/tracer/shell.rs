@@ -13,7 +13,7 @@ use super::subscribers::Subscribers;
 use super::witness::{Witness, witnessed};
 use crate::advertisement::Advertisement;
 use crate::engine::{Action, Engine, Event, Health, Schedule};
-use crate::log::{EncounterLog, NotAppended};
+use crate::log::{EncounterLog, LogEntry, LogError, NotAppended};
 use crate::protocol::{Protocol, PublishedKey};
 use crate::radio::{Filter, Radio, RadioError, RadioEvent, RadioEvents, RadioSink};
 use crate::sighting::{ScanGap, Sighting};
@@ -36,6 +36,10 @@ pub(super) enum Command {
     Release {
         days: BTreeSet<UtcDay>,
         reply: oneshot::Sender<Result<Vec<PublishedKey>, TracerError>>,
+    },
+    AppendEntry {
+        entry: LogEntry,
+        reply: oneshot::Sender<Result<(), LogError>>,
     },
 }
 
@@ -182,6 +186,10 @@ impl Shell {
             }
             Command::SetSchedule(schedule) => {
                 self.engine.set_schedule(self.clock.now(), schedule);
+            }
+            Command::AppendEntry { entry, reply } => {
+                let appended = self.with_log(move |log| log.append_entries(&[entry])).await;
+                let _ = reply.send(appended);
             }
             Command::Release { days, reply } => {
                 let published = self.engine.release(self.clock.now(), days);

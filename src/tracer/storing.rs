@@ -106,7 +106,7 @@ impl Shell {
     }
 
     /// Runs `work` on the log where it may block, and tells the log the time before.
-    async fn with_log<T: Send + 'static>(
+    pub(super) async fn with_log<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut EncounterLog) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use truyvet::Sighting;
+use truyvet::log::LogEntry;
 use truyvet::sighting::ScanGap;
 use truyvet::time::UtcDay;
 
@@ -21,6 +22,12 @@ impl Record for Sighting {
 impl Record for ScanGap {
     fn day(&self) -> UtcDay {
         self.to.utc_day()
+    }
+}
+
+impl Record for LogEntry {
+    fn day(&self) -> UtcDay {
+        self.at.utc_day()
     }
 }
 

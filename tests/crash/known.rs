@@ -1,6 +1,6 @@
 //! What is known of a log from what it has acknowledged, and whether that is what is read.
 
-use truyvet::log::{LogError, LogReader};
+use truyvet::log::{LogEntry, LogError, LogReader};
 use truyvet::protocol::{EphemeralId, OwnKey};
 use truyvet::sighting::ScanGap;
 use truyvet::time::{Timestamp, UtcDay};
@@ -49,6 +49,10 @@ pub(crate) enum Mark {
     Noted {
         stored: bool,
     },
+    Entering(LogEntry),
+    Entered {
+        stored: bool,
+    },
     SavingKeys(Vec<KeyPrint>),
     SavedKeys,
     /// Days before this one.
@@ -67,6 +71,7 @@ pub(crate) struct Known {
     made: bool,
     sightings: Days<Sighting>,
     gaps: Days<ScanGap>,
+    entries: Days<LogEntry>,
     /// Any of these; the last was given last.
     keys: Vec<Vec<KeyPrint>>,
     /// Days before this one may be gone.
@@ -81,6 +86,7 @@ impl Default for Known {
             made: false,
             sightings: Days::default(),
             gaps: Days::default(),
+            entries: Days::default(),
             keys: vec![Vec::new()],
             purging: None,
             forgotten: None,
@@ -111,6 +117,9 @@ impl Known {
             Mark::Noting(gap) => self.gaps.begin(&[*gap]),
             Mark::Noted { stored: true } => self.gaps.end(&[]),
             Mark::Noted { stored: false } => self.gaps.abandon(),
+            Mark::Entering(entry) => self.entries.begin(std::slice::from_ref(entry)),
+            Mark::Entered { stored: true } => self.entries.end(&[]),
+            Mark::Entered { stored: false } => self.entries.abandon(),
             Mark::SavingKeys(keys) => self.keys.push(keys.clone()),
             Mark::SavedKeys => drop(self.keys.drain(..self.keys.len() - 1)),
             Mark::Purging(oldest) => self.purging = self.purging.max(Some(*oldest)),
@@ -121,10 +130,12 @@ impl Known {
                 }
                 self.sightings.forget_before(oldest);
                 self.gaps.forget_before(oldest);
+                self.entries.forget_before(oldest);
             }
             Mark::Died => {
                 self.sightings.abandon();
                 self.gaps.abandon();
+                self.entries.abandon();
             }
         }
     }
@@ -153,6 +164,7 @@ impl Known {
     fn know(&mut self, contents: Contents) {
         self.sightings = contents.sightings.into_iter().collect();
         self.gaps = contents.gaps.into_iter().collect();
+        self.entries = contents.entries.into_iter().collect();
         self.keys = vec![contents.keys];
     }
 
@@ -160,6 +172,7 @@ impl Known {
         let contents = Contents::read(reader)?;
         self.sightings.compare(&contents.sightings, self.purging)?;
         self.gaps.compare(&contents.gaps, self.purging)?;
+        self.entries.compare(&contents.entries, self.purging)?;
         match self.keys.contains(&contents.keys) {
             true => Ok(contents),
             false => Err(format!(
@@ -186,6 +199,7 @@ impl Known {
 struct Contents {
     sightings: Vec<Sighting>,
     gaps: Vec<ScanGap>,
+    entries: Vec<LogEntry>,
     keys: Vec<KeyPrint>,
 }
 
@@ -193,10 +207,13 @@ impl Contents {
     fn read(reader: &LogReader) -> Result<Self, String> {
         let sightings = reader.sightings().map_err(told("sightings"))?;
         let sightings: Result<Vec<_>, _> = sightings.collect();
+        let entries = reader.entries().map_err(told("entries"))?;
+        let entries: Result<Vec<_>, _> = entries.collect();
         let keys = reader.own_keys().map_err(told("own keys"))?;
         Ok(Self {
             sightings: sightings.map_err(told("sightings"))?,
             gaps: reader.gaps().map_err(told("gaps"))?,
+            entries: entries.map_err(told("entries"))?,
             keys: KeyPrint::all(&keys),
         })
     }

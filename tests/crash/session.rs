@@ -2,7 +2,9 @@
 
 use truyvet::engine::{Config, Engine};
 use truyvet::entropy::SeededEntropy;
-use truyvet::log::{EncounterLog, KeysRenewed, LogError, LogOptions, RETENTION_DAYS};
+use truyvet::log::{
+    EncounterLog, EntryKind, KeysRenewed, LogEntry, LogError, LogOptions, RETENTION_DAYS,
+};
 use truyvet::protocol::{EphemeralId, OwnKey};
 use truyvet::sighting::{Rssi, RssiSummary, ScanGap, Source};
 use truyvet::time::{Clock, ClockReading, ManualClock, Timestamp, Uptime, UtcDay};
@@ -37,6 +39,10 @@ pub(crate) enum Step {
         count: u32,
     },
     Gap {
+        day: u32,
+    },
+    /// What the owner enters.
+    Enter {
         day: u32,
     },
     /// Draws the day's own key as a tracer does that is started, and saves all.
@@ -152,6 +158,7 @@ impl Session {
             Step::Append { day, count } => self.append(&[day], count),
             Step::AppendOverMidnight { day, count } => self.append(&[day, day + 1], count),
             Step::Gap { day } => self.gap(day),
+            Step::Enter { day } => self.enter(day),
             Step::SaveKeys { day } => self.save_keys(day),
             Step::Release { day } => self.release(day),
             Step::Purge { today } => self.purge(today),
@@ -205,6 +212,23 @@ impl Session {
             self.mark(Mark::Noted { stored });
         }
         noted
+    }
+
+    fn enter(&mut self, of: u32) -> Result<(), LogError> {
+        self.sightings += 1;
+        let entry = LogEntry {
+            at: at(self.sightings, day(of)),
+            kind: EntryKind::CheckIn,
+            bytes: vec![7; 50 + self.sightings as usize],
+        };
+        self.open()?;
+        self.mark(Mark::Entering(entry.clone()));
+        let entered = self.open()?.append_entries(&[entry]);
+        if !self.disk.is_dead() {
+            let stored = entered.is_ok();
+            self.mark(Mark::Entered { stored });
+        }
+        entered
     }
 
     fn save_keys(&mut self, of: u32) -> Result<(), LogError> {

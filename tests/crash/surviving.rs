@@ -186,10 +186,11 @@ fn story(seed: u64) -> Vec<Step> {
     let (mut steps, mut day) = (vec![Step::Open], 0);
     for _ in 0..8 + random.below(8) {
         let count = 1 + random.below(20) as u32;
-        steps.push(match random.below(10) {
+        steps.push(match random.below(11) {
             0..=2 => Step::Append { day, count },
             3 => Step::AppendOverMidnight { day, count },
             4 => Step::Gap { day },
+            10 => Step::Enter { day },
             5 => Step::SaveKeys { day },
             6 => Step::Release { day },
             7 => Step::Purge { today: day },

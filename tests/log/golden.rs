@@ -16,6 +16,39 @@ fn a_log_of_version_2_is_read() {
     golden("log-v2", &twice);
 }
 
+/// The same of version 3, sealed to a key that the writer did not hold.
+#[test]
+fn a_log_of_version_3_is_read() {
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    golden("log-v3", &twice);
+}
+
+/// The same of version 4, in which there are entries beside; `entries.rs` reads those.
+#[test]
+fn a_log_of_version_4_is_read() {
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    golden("log-v4", &twice);
+}
+
+/// A log goes on under this version, and what it had is kept until it is too old.
+#[test]
+fn a_log_of_version_3_is_written_to_and_its_keys_renewed() {
+    let dir = copy_of("log-v3");
+    let keys = Arc::new(MemoryKey::empty());
+    for purpose in [KeyPurpose::Logging, KeyPurpose::Reading] {
+        let of_then = key().load(purpose).unwrap().unwrap();
+        keys.replace(purpose, &of_then).unwrap();
+    }
+    let mut log = EncounterLog::open(dir.path(), Arc::clone(&keys)).unwrap();
+    log.append(&sightings(0..1)).unwrap();
+    let purged = log.purge(DAY).unwrap();
+    assert!(matches!(purged.keys, KeysRenewed::Renewed), "{purged:?}");
+    let reader = LogReader::open(dir.path(), &keys).unwrap();
+    let read: Vec<Sighting> = reader.sightings().unwrap().map(Result::unwrap).collect();
+    let twice = [golden_sightings(), golden_sightings()].concat();
+    assert_eq!(read, [twice, sightings(0..1)].concat());
+}
+
 fn golden_sightings() -> Vec<Sighting> {
     let mut bluezone = sighting(7, DAY);
     bluezone.protocol = ProtocolKind::Bluezone;

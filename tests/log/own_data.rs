@@ -4,7 +4,7 @@ use std::io;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use truyvet::log::{Exported, NotExported, OwnersConsent};
+use truyvet::log::{EntryKind, Exported, LogEntry, NotExported, OwnersConsent};
 use truyvet::time::{ClockReading, Uptime};
 
 use super::reading::{DAY_MS, Watched, at, flip, gap, heard, three_chunks_with_keys};
@@ -18,6 +18,8 @@ fn exported(reader: &LogReader, consent: OwnersConsent) -> (Value, Exported) {
     assert_eq!(json["torn_bytes"], exported.torn_bytes);
     let damage = json["damage"].as_array().unwrap();
     assert_eq!(damage.len(), exported.damage.len());
+    let entries = json["entries"].as_array().unwrap();
+    assert_eq!(entries.len() as u64, exported.entries);
     let sightings = json["sightings"].as_array().unwrap();
     assert_eq!(sightings.len() as u64, exported.sightings);
     (json, exported)
@@ -49,6 +51,20 @@ fn an_export_holds_everything() {
     ])
     .unwrap();
     log.append_gaps(&[gap(0, 1_000)]).unwrap();
+    let entry = |kind| LogEntry {
+        at: at(1),
+        kind,
+        bytes: vec![0xA5, 0],
+    };
+    log.append_entries(
+        &[
+            EntryKind::HealthDeclaration,
+            EntryKind::CheckIn,
+            EntryKind::Other(7),
+        ]
+        .map(entry),
+    )
+    .unwrap();
     let (json, _) = exported(&watched.reader(), HEARD);
     let expected = json!({
         "format": "truyvet own data",
@@ -72,6 +88,11 @@ fn an_export_holds_everything() {
             "cause": "adapter",
         }],
         "clock_records": json["clock_records"],
+        "entries": [
+            { "at": "2026-11-23T00:00:00.001Z", "kind": "health_declaration", "bytes": "a500" },
+            { "at": "2026-11-23T00:00:00.001Z", "kind": "check_in", "bytes": "a500" },
+            { "at": "2026-11-23T00:00:00.001Z", "kind": 7, "bytes": "a500" },
+        ],
         "torn_bytes": 0,
         "damage": [],
         "complete": true,

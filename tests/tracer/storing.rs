@@ -14,6 +14,34 @@ async fn a_dropped_tracer_stores_what_it_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_owner_enters_is_stored_beside_what_is_heard() {
+    let (dirs, tracer, other) = side_by_side().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let entry = |bytes| LogEntry {
+        at: START,
+        kind: EntryKind::HealthDeclaration,
+        bytes,
+    };
+    tracer.append_entry(entry(vec![1])).await.unwrap();
+    let long = vec![0; LogEntry::BYTES_MAX + 1];
+    let refused = tracer.append_entry(entry(long)).await;
+    assert!(
+        matches!(
+            refused,
+            Err(TracerError::Log(LogError::EntryTooLong { len: 16_385 }))
+        ),
+        "{refused:?}"
+    );
+    // On the disk by now, and not only once the tracer has ended.
+    let reader = tracer.log_reader().unwrap();
+    let entries: Vec<LogEntry> = reader.entries().unwrap().map(Result::unwrap).collect();
+    assert_eq!(entries, [entry(vec![1])]);
+    tracer.stop().await.unwrap();
+    other.stop().await.unwrap();
+    assert!(!stored(dirs[0].path()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_that_fails_is_told_and_loses_nothing_if_it_recovers() {
     let root = tempfile::tempdir().unwrap();
     let (home, away) = (root.path().join("log"), root.path().join("away"));

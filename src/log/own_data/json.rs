@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::super::{EntryKind, LogEntry};
 use super::LogError;
 use crate::protocol::OwnKey;
 use crate::protocol::own_key::DailySecret;
@@ -96,6 +97,34 @@ impl ClockJson {
             boot_id: uptime.map(|it| HEXLOWER.encode(&it.boot_id)),
             since_boot_ms: uptime.map(|it| it.since_boot_ms),
             jumped_from: record.jumped_from.map(rfc3339),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EntryJson {
+    at: String,
+    kind: KindJson,
+    bytes: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum KindJson {
+    Named(&'static str),
+    Number(u16),
+}
+
+impl EntryJson {
+    pub(super) fn of(entry: &LogEntry) -> Self {
+        Self {
+            at: rfc3339(entry.at),
+            kind: match entry.kind {
+                EntryKind::HealthDeclaration => KindJson::Named("health_declaration"),
+                EntryKind::CheckIn => KindJson::Named("check_in"),
+                EntryKind::Other(number) => KindJson::Number(number),
+            },
+            bytes: HEXLOWER.encode(&entry.bytes),
         }
     }
 }

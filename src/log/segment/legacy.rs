@@ -72,7 +72,7 @@ impl LegacyKeys {
         };
         let read = match self.version {
             1 => records_of_version_1(plaintext),
-            _ => records(&mut from.unpacker, plaintext),
+            version => records(version, &mut from.unpacker, plaintext),
         };
         self.chunk_index += 1;
         read.ok_or_else(|| from.corrupted(start, "a record is malformed"))

@@ -3,15 +3,15 @@
 use std::io::{BufReader, ErrorKind, Read};
 
 use super::super::format::{
-    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, SEALED_ROOT_BYTES, SEGMENT_HEADER_BYTES,
-    SegmentHeader,
+    CHUNK_BYTES_MAX, CHUNK_HEADER_BYTES, PRELUDE_BYTES, ROOTED_VERSION, SEALED_ROOT_BYTES,
+    SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use super::super::home::Home;
 use super::super::manifest::Length;
 use super::super::packing::Unpacker;
 use super::super::renewal::Reading;
 use super::legacy::LegacyKeys;
-use super::{Body, LogError, Ratchet, SegmentName, chunk_aad, records};
+use super::{Body, LogEntry, LogError, Ratchet, SegmentName, chunk_aad, records};
 use crate::crypto::TAG_BYTES;
 use crate::sighting::{ScanGap, Sighting};
 use crate::time::ClockRecord;
@@ -24,6 +24,7 @@ pub(crate) enum ChunkRead {
     Sightings(Vec<Sighting>),
     Gaps(Vec<ScanGap>),
     Clock(ClockRecord),
+    Entries(Vec<LogEntry>),
     /// The end. `torn` bytes at it belong to no whole chunk: a write that a power cut or a full
     /// disk ended early, or one that is under way.
     End {
@@ -56,6 +57,7 @@ pub(crate) struct SegmentReader<'a> {
     pub(super) offset: u64,
     pub(super) prelude: [u8; PRELUDE_BYTES],
     sealed_root: [u8; SEALED_ROOT_BYTES],
+    version: u16,
     pub(super) unpacker: Unpacker,
     /// `None` once there is nothing more to read.
     keys: Option<Keys>,
@@ -92,6 +94,7 @@ impl<'a> SegmentReader<'a> {
             offset: 0,
             prelude: [0; PRELUDE_BYTES],
             sealed_root: [0; SEALED_ROOT_BYTES],
+            version: 0,
             unpacker: Unpacker::default(),
             keys: None,
             body: Body::default(),
@@ -109,16 +112,17 @@ impl<'a> SegmentReader<'a> {
         if header.day != day {
             return Err(reader.corrupted(12, "its day is not its name's"));
         }
-        if header.version >= 3 && u32::from(header.number) != number {
+        if header.version >= ROOTED_VERSION && u32::from(header.number) != number {
             return Err(reader.corrupted(10, "its number is not its name's"));
         }
-        if header.version < 3 {
+        if header.version < ROOTED_VERSION {
             reader.refuse_if_forged(length)?;
             let kek = reading.legacy(home);
             let kek = kek.ok_or_else(|| reader.corrupted(0, "its key is not kept any more"))?;
             reader.keys = Some(Keys::Legacy(Box::new(LegacyKeys::new(&header, kek)?)));
             return Ok(reader);
         }
+        reader.version = header.version;
         reader.open_root(reading, &header, length.is_some())?;
         Ok(reader)
     }
@@ -246,7 +250,7 @@ impl<'a> SegmentReader<'a> {
             }
         };
         let plaintext = self.body.get(..len).unwrap_or_default();
-        let read = records(&mut self.unpacker, plaintext);
+        let read = records(self.version, &mut self.unpacker, plaintext);
         read.ok_or_else(|| self.corrupted(start, "a record is malformed"))
     }
 
