@@ -3,8 +3,7 @@
 mod support;
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +16,7 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter};
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::UtcDay;
 
-use support::{Error, LogArgs, ask, count, create_new, now, refuse_if_there, say};
+use support::{Error, LogArgs, ask, count, now, refuse_if_there, say, signing_key, write_new};
 
 #[derive(Parser)]
 #[command(
@@ -108,7 +107,10 @@ impl Files {
             bluezone: args.out.join("published.json"),
             gaen: args.out.join("published.zip"),
             authority: match chosen.contains(&ProtocolKind::Gaen) {
-                true => Some(signing_key(&args.signing_key)?),
+                true => {
+                    let (key, public) = signing_key(&args.signing_key)?;
+                    Some((key.named(KeyName::new("452", "v1")), public))
+                }
                 false => None,
             },
         };
@@ -154,46 +156,4 @@ fn consent() -> Result<bool, Error> {
     let question =
         "Who has them knows where this device was heard on those days. Give them out? (yes/no) ";
     Ok(ask(question)?.as_deref() == Some("yes"))
-}
-
-/// The key in `path`, made if it is not there, and where its public half is.
-fn signing_key(path: &Path) -> Result<(SigningKey, PathBuf), Error> {
-    let public = path.with_extension("pub.pem");
-    if public == path {
-        return Err(format!("{}: not a file's name", path.display()).into());
-    }
-    let key = match fs::read_to_string(path) {
-        Ok(pem) => {
-            SigningKey::from_pkcs8_pem(&pem).map_err(|e| format!("{}: {e}", path.display()))?
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            refuse_if_there(&public)?;
-            let key = SigningKey::generate()?;
-            write_new(path, key.to_pkcs8_pem().as_bytes(), true)?;
-            key
-        }
-        Err(e) => return Err(format!("{}: {e}", path.display()).into()),
-    };
-    let pem = key.verification_key().to_pem();
-    match fs::read_to_string(&public) {
-        Ok(there) if there == pem => {}
-        Err(e) if e.kind() == ErrorKind::NotFound => write_new(&public, pem.as_bytes(), false)?,
-        Ok(_) => {
-            return Err(format!(
-                "{} is not the public half of {}: move it away, and it is made anew",
-                public.display(),
-                path.display()
-            )
-            .into());
-        }
-        Err(e) => return Err(format!("{}: {e}", public.display()).into()),
-    }
-    Ok((key.named(KeyName::new("452", "v1")), public))
-}
-
-/// Writes a file that is not there yet; a secret one is its owner's alone to read.
-fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), Error> {
-    let mut file = create_new(path, secret)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.map_err(|e| format!("{}: {e}", path.display()).into())
 }

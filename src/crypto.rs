@@ -12,10 +12,12 @@ use ring::{aead, digest, hkdf, rand, signature};
 
 use crate::secret::Secret;
 
+mod compact;
 mod hmac;
 mod sealed;
 mod short;
 
+pub(crate) use compact::{ecdsa_p256_verify_compact, p256_decompressed, signature_without_der};
 pub(crate) use hmac::{hmac_sha256, hmac_sha256_verify};
 pub(crate) use sealed::{ENCAPSULATED_BYTES, open_sealed, public_key, seal_to, step};
 #[cfg(target_arch = "x86_64")]

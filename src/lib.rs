@@ -56,6 +56,7 @@
 //! | [`radio`] | the system's Bluetooth, the virtual air, replayed recordings, and the traits for others |
 //! | [`log`] | what was heard, sealed |
 //! | [`publication`] | what an authority publishes: Bluezone's list, GAEN's signed export |
+//! | [`place`] | signed codes of places, check-ins, published lists of places |
 //! | [`exposure`] | published keys against the log, exposure windows, risk models |
 //! | [`protocol`] | keys, identifiers and frames, as pure functions |
 //! | [`report`] | what a device sends to an authority, with its owner's consent: sealed, of fixed sizes |
@@ -71,6 +72,7 @@ pub mod engine;
 pub mod entropy;
 pub mod exposure;
 pub mod log;
+pub mod place;
 pub mod protocol;
 pub mod publication;
 pub mod radio;

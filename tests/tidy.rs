@@ -23,6 +23,7 @@ const ROOMS: [&str; 17] = [
     "protocol",
     "log",
     "publication",
+    "place",
     "exposure",
     "report",
     "radio",

@@ -5,6 +5,7 @@
 mod asking;
 mod output;
 mod progress;
+mod signing;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -25,6 +26,7 @@ use truyvet::time::{Clock, SystemClock, Timestamp};
 pub(crate) use asking::{ask, create_new, refuse_if_there};
 pub(crate) use output::{is_closed, print, print_line, say};
 pub(crate) use progress::Progress;
+pub(crate) use signing::{signing_key, trusted_keys, write_new};
 
 pub(crate) type Error = Box<dyn std::error::Error>;
 

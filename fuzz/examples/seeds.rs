@@ -19,6 +19,8 @@ use truyvet_fuzz::{ABSENT, Case, FILES, FileInput, PLAIN, SEALED, SegmentInput, 
 
 #[path = "seeds/matching.rs"]
 mod matching;
+#[path = "seeds/places.rs"]
+mod places;
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
 
@@ -36,6 +38,7 @@ fn main() -> Result<(), Failure> {
         ("matcher", matching::matches()),
         ("risk_config", matching::risk_configs()?),
         ("contact_evidence", evidence()?),
+        ("place_code", places::places()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -170,7 +173,10 @@ fn segments() -> Result<Seeds, Failure> {
     {
         add(name, new(vec![part], 0, 0, 0));
     }
-    add("written again", new(vec![&packed, &again, &entries], 0xF0, 0, 0));
+    add(
+        "written again",
+        new(vec![&packed, &again, &entries], 0xF0, 0, 0),
+    );
     for edit in 1..8 {
         add(&format!("edit {edit}"), new(whole.clone(), edit, 160, 2));
     }

@@ -4,6 +4,7 @@
 //! uncompressed point; a private key as PKCS#8 (RFC 5958), which `openssl genpkey -algorithm EC
 //! -pkeyopt ec_paramgen_curve:P-256` writes.
 
+mod compact;
 mod encoding;
 
 use std::fmt;
@@ -14,6 +15,8 @@ use encoding::{
     BIT_STRING, INTEGER, PRIVATE_LABEL, PUBLIC_LABEL, SEQUENCE, SPKI_PREFIX, der_value, pem_block,
     pem_text, private_scalar, require_p256,
 };
+
+pub use compact::{COMPACT_SIGNATURE_BYTES, COMPRESSED_POINT_BYTES};
 
 use crate::crypto::{
     CryptoError, EcdsaP256KeyPair, ecdsa_p256_verify, p256_point_is_valid, sha256,

@@ -207,3 +207,39 @@ proptest! {
         prop_assert_eq!(VerificationKey::from_spki_der(&der).is_ok(), same);
     }
 }
+
+#[test]
+fn a_compressed_point_is_the_same_key() {
+    let key = SigningKey::generate().unwrap();
+    let public = key.verification_key();
+    let compressed = public.to_compressed_point();
+    assert_eq!(
+        VerificationKey::from_compressed_point(&compressed).as_ref(),
+        Ok(public)
+    );
+    let mut other = compressed;
+    other[0] ^= 1;
+    let mirrored = VerificationKey::from_compressed_point(&other).unwrap();
+    assert_ne!(&mirrored, public);
+    assert_ne!(mirrored.fingerprint(), public.fingerprint());
+    other[0] = 4;
+    let refused = VerificationKey::from_compressed_point(&other);
+    assert_eq!(refused, Err(KeyError::NotOnCurve));
+}
+
+#[test]
+fn a_compact_signature_is_of_its_message_and_key_alone() {
+    let (key, other) = (
+        SigningKey::generate().unwrap(),
+        SigningKey::generate().unwrap(),
+    );
+    let signature = key.sign_compact(b"message").unwrap();
+    let public = key.verification_key();
+    assert!(public.verify_compact(&[b"mess", b"age"], &signature));
+    assert!(!public.verify_compact(&[b"massage"], &signature));
+    assert!(
+        !other
+            .verification_key()
+            .verify_compact(&[b"message"], &signature)
+    );
+}
