@@ -35,7 +35,7 @@ fn main() {
     let before = peak_mib();
     publish("GAEN", count, diagnosis_key);
     publish("Bluezone", count, entry);
-    let (peak, before) = (peak_mib(), before);
+    let peak = peak_mib();
     println!("peak of memory {peak:.0} MiB, of which {before:.0} MiB before the first key");
     assert!(peak < MEMORY_MAX_MIB, "{peak} MiB");
 }
@@ -56,7 +56,7 @@ where
     let mut entropy = SeededEntropy::new(1);
     // One after the other, as they come out of a database.
     let keys = (0..count).map(|number| {
-        AcceptedKey::new(key(number, &mut entropy), after(25), ReportId(number / 14))
+        AcceptedKey::new(key(number, &mut entropy), after(26), ReportId(number / 14))
     });
     let begun = Instant::now();
     let hour = publisher.run(&store, keys, &[&signer], after(27)).unwrap();

@@ -5,7 +5,9 @@
 //! whose keys a health authority has published. Two deployed protocols are spoken bit for bit:
 //! [Bluezone v3](protocol::bluezone) and [GAEN v1.2](protocol::gaen).
 //!
-//! Nothing here opens a network connection: bytes go in, bytes come out.
+//! Nothing here opens a network connection: bytes go in, bytes come out. (With the feature `object-store`, which is
+//! for an authority's program and off by default, a [publisher](publication::publisher) writes to the object store
+//! that it is given.)
 //!
 //! # The whole way
 //!
@@ -55,7 +57,7 @@
 //! | [`Engine`] | the same behaviour with no I/O, for apps whose system owns Bluetooth |
 //! | [`radio`] | the system's Bluetooth, the virtual air, replayed recordings, and the traits for others |
 //! | [`log`] | what was heard, sealed |
-//! | [`publication`] | what an authority publishes: Bluezone's list, GAEN's signed export |
+//! | [`publication`] | what an authority publishes: Bluezone's list, GAEN's signed export, both on a schedule |
 //! | [`place`] | signed codes of places, check-ins, published lists of places |
 //! | [`exposure`] | published keys against the log, exposure windows, risk models |
 //! | [`protocol`] | keys, identifiers and frames, as pure functions |

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 use truyvet::engine::State;
 use truyvet::log::{KeyFile, LogReader};
 use truyvet::radio::air::{Air, AirConfig};
+use truyvet::report::health::DailyState;
+use truyvet::report::health::message::HealthMessage;
+use truyvet::report::sealed::{AuthorityPrivateKey, open};
 use truyvet::time::SystemClock;
 use truyvet::{EncounterLog, Event, Protocol, Tracer};
 
@@ -268,4 +271,47 @@ fn a_log_is_destroyed_once_the_word_is_typed() {
     assert!(log_files() <= 1 && !key.exists());
     let gone = log(home.path(), &["stats"], "");
     assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn a_declaration_reaches_the_diary_and_its_authority() {
+    let _alone = alone();
+    let home = tempfile::tempdir().unwrap();
+    let authority = AuthorityPrivateKey::generate().unwrap();
+    let key = authority.public_key().unwrap().to_string();
+    fs::write(home.path().join("photograph"), b"two lines").unwrap();
+    let declare = |arguments: &[&str]| {
+        let made = example("declare", home.path()).args(arguments).output();
+        let made = made.unwrap();
+        (
+            made.status.success(),
+            text(&made.stdout),
+            text(&made.stderr),
+        )
+    };
+    let seal = ["--to", &key, "--out", "sealed", "--attach", "photograph"];
+    let (well, out, error) = declare(&[&["--state", "fever"], &seal[..]].concat());
+    assert!(well, "{error}");
+    assert!(out.contains("- Stay at home"), "{out}");
+    let envelope = fs::read(home.path().join("sealed")).unwrap();
+    let opened = open(&[authority], &envelope).unwrap();
+    let message = HealthMessage::from_bytes(&opened.payload).unwrap();
+    assert_eq!(message.attachment, b"two lines");
+    assert_eq!(message.declaration.states, [DailyState::Fever].into());
+
+    // Nothing is declared where the sealed file cannot be made.
+    let correct = [&["--correct", "--state", "healthy"], &seal[..]].concat();
+    let (well, _, error) = declare(&correct);
+    assert!(!well && error.contains("is there already"), "{error}");
+    let (well, out, _) = declare(&["--list"]);
+    assert!(well && out.contains("1 declaration in the diary."), "{out}");
+
+    let (well, ..) = declare(&["--correct", "--state", "healthy", "--language", "vi"]);
+    assert!(well);
+    let (well, out, _) = declare(&["--list"]);
+    assert!(
+        well && out.contains("myself, corrected since: Fever"),
+        "{out}"
+    );
+    assert!(out.contains("2 declarations in the diary."), "{out}");
 }

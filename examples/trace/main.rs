@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aftermath;
+mod authority;
 mod display;
 mod ending;
 mod story;
@@ -23,6 +25,7 @@ use truyvet::radio::{Radio, RadioError};
 use truyvet::time::{Clock, SimulatedClock, SystemClock};
 use truyvet::{EncounterLog, Event, Protocol, Tracer};
 
+use authority::Authority;
 use display::Display;
 use ending::asked_to_end;
 use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
@@ -39,7 +42,10 @@ use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
         ten minutes of this machine's Bluetooth\n  \
         cargo run --release --example trace -- --radio replay \
         --recording examples/recordings/passer-by.jsonl\n      \
-        a recording, sixty times as fast as life\n\n\
+        a recording, sixty times as fast as life\n  \
+        cargo run --release --example trace -- --authority http://127.0.0.1:8088\n      \
+        a simulated crowd, and a health authority that is really there; before it, in another terminal:\n      \
+        cargo run --release -p authority -- --demonstration\n\n\
         Ctrl-C or SIGTERM ends it in order: what was heard is stored."
 )]
 struct Args {
@@ -66,6 +72,17 @@ struct Args {
     /// How many times faster than life a simulation (75 if not given) or a replay (60) runs, 1 to 1000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     speed: Option<u32>,
+    /// A health authority's service, which the patient of a simulated crowd reports to
+    #[arg(long, value_name = "URL")]
+    authority: Option<String>,
+    /// The file with its staff's token, for the health worker's part of the story
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "authority-data/keys/staff-token",
+        requires = "authority"
+    )]
+    staff_token: PathBuf,
     /// End after so many seconds; of the recording, in a replay
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -119,9 +136,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
+    // Before the morning, so that nobody waits for it in vain.
+    let authority = match &args.authority {
+        Some(url) => Some(Authority::at(url, &args.staff_token)?),
+        None => None,
+    };
     let (radio, why) = match args.radio {
+        RadioChoice::Auto if authority.is_some() => {
+            (None, ", for the authority's patient".to_owned())
+        }
         RadioChoice::Replay => {
-            say_unused("replay", &["adapter", "witness", "read_iphones"], matches);
+            let unused = ["adapter", "witness", "read_iphones", "authority"];
+            say_unused("replay", &unused, matches);
             return replay(args).await;
         }
         RadioChoice::Virtual => (None, String::new()),
@@ -147,12 +173,13 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
             "seconds",
         ];
         say_unused("virtual", &unused, matches);
-        return story::tell(args.protocol.protocol(), args.speed).await;
+        let authority = authority.as_ref();
+        return story::tell(args.protocol.protocol(), args.speed, authority).await;
     };
     say!(
         "radio: system, this machine's Bluetooth{why}; Ctrl-C ends, --radio virtual shows a crowd"
     );
-    say_unused("system", &["recording", "speed"], matches);
+    say_unused("system", &["recording", "speed", "authority"], matches);
     trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
 }
 

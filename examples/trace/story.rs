@@ -19,6 +19,8 @@ use truyvet::radio::air::{Air, AirConfig, AirDevice};
 use truyvet::time::{Clock, SimulatedClock, Timestamp};
 use truyvet::{EncounterLog, Protocol, ProtocolKind, Tracer};
 
+use crate::aftermath;
+use crate::authority::Authority;
 use crate::display::Display;
 use crate::ending::asked_to_end;
 use crate::support::{Error, Trust, Trusted, count, is_closed, now, picture, read_published, say};
@@ -62,20 +64,27 @@ const PEOPLE: [Person; 4] = [
 /// Who falls ill: Minh.
 const PATIENT: usize = 1;
 
-struct Neighbour {
+pub(crate) struct Neighbour {
     device: AirDevice,
-    tracer: Tracer,
+    pub(crate) tracer: Tracer,
 }
 
-pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), Error> {
+pub(crate) async fn tell(
+    protocol: Protocol,
+    speed: Option<u32>,
+    authority: Option<&Authority>,
+) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
     let home = tempfile::tempdir()?;
     let speed = speed.unwrap_or(SPEED);
-    // Nine in the morning of today, so that every identifier is of one day.
-    let start = now()
-        .utc_day()
-        .start()
-        .saturating_add(Duration::from_secs(9 * 3_600));
+    // Nine in the morning, so that every identifier is of one day: of yesterday where a real authority reads its own
+    // clock, and publishes no key before its day has ended.
+    let today = now().utc_day();
+    let day = match authority {
+        Some(_) => today.saturating_sub(1),
+        None => today,
+    };
+    let start = day.start().saturating_add(Duration::from_secs(9 * 3_600));
     let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(start, speed));
     let air = Air::new(AirConfig::default(), Arc::clone(&clock));
     introduce(speed);
@@ -95,11 +104,12 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
     }
     let whole = live(&tracer, &neighbours, clock.as_ref(), asked_to_end.as_mut()).await;
 
-    let today = start.utc_day();
     let mut published = Vec::new();
     for (index, neighbour) in neighbours.into_iter().enumerate() {
-        if index == PATIENT && whole {
-            published = neighbour.tracer.release([today]).await?;
+        match authority {
+            _ if index != PATIENT || !whole => {}
+            Some(authority) => aftermath::report(authority, &neighbour, day).await?,
+            None => published = neighbour.tracer.release([day]).await?,
         }
         neighbour.tracer.stop().await?;
     }
@@ -110,6 +120,12 @@ pub(crate) async fn tell(protocol: Protocol, speed: Option<u32>) -> Result<(), E
         return Ok(());
     }
 
+    if let Some(authority) = authority {
+        aftermath::publish(authority)?;
+        let (keys, exposures) = aftermath::find_out(authority, &reader)?;
+        aftermath::declare(authority, now())?;
+        return aftermath::prove(authority, &keys, &exposures, &reader);
+    }
     say!("\nIn the evening one of them tests positive, and consents to publish today's key.");
     let (file, trusted) = publish(home.path(), protocol.kind(), published, start)?;
     find_out(&file, &trusted, &reader)

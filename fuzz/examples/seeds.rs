@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chunks::{clocks, entries, gaps, of_version_1, packed, packed_again, times};
 use truyvet::entropy::SeededEntropy;
 use truyvet::log::fuzzing::{self, SEGMENT, payloads, public_key};
 use truyvet::protocol::bluezone::PublishedEntry;
@@ -15,12 +16,20 @@ use truyvet::publication::gaen_export::{ExportOptions, ExportWriter, Padding, Un
 use truyvet::publication::signature::{KeyName, SigningKey};
 use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
-use truyvet_fuzz::{ABSENT, Case, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
+use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
 
+#[path = "seeds/chunks.rs"]
+mod chunks;
+#[path = "seeds/contact.rs"]
+mod contact;
+#[path = "seeds/declarations.rs"]
+mod declarations;
 #[path = "seeds/matching.rs"]
 mod matching;
 #[path = "seeds/places.rs"]
 mod places;
+#[path = "seeds/report.rs"]
+mod report;
 
 const DAY: UtcDay = UtcDay::from_unix_days(18_482);
 
@@ -37,8 +46,10 @@ fn main() -> Result<(), Failure> {
         ("bluezone_json", bluezone_lists()?),
         ("matcher", matching::matches()),
         ("risk_config", matching::risk_configs()?),
-        ("contact_evidence", evidence()?),
         ("place_code", places::places()?),
+        ("contact_evidence", contact::evidence()?),
+        ("report_message", report::messages()?),
+        ("health_json", declarations::declarations()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);
@@ -57,93 +68,6 @@ fn vectors(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../tests/vectors")
         .join(name)
-}
-
-// -- chunks, as docs/log-format.md has them --
-
-/// Three sightings, the second of the first's identifier.
-fn packed() -> Vec<u8> {
-    let mut body = vec![0, 3, 0b0111_1001];
-    body.extend([9; 16]);
-    body.extend([
-        1, 2, 3, 4, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0x98, 0xD3, 0x03, 100,
-    ]);
-    body.extend([0xB0, 0xBA, 0xC4]);
-    body.extend([
-        0b0000_1000,
-        0,
-        0xC8,
-        0x01,
-        0x98,
-        0xD3,
-        0x03,
-        100,
-        0xB0,
-        0xBA,
-        0xC4,
-    ]);
-    body.extend([0b0000_0011]);
-    body.extend([8; 12]);
-    body.extend([2, 0, 1]);
-    body
-}
-
-/// The first of them again, 0 identifiers ago and 1.
-fn packed_again() -> Vec<u8> {
-    vec![
-        0, 2, 0, 0, 0x80, 0xE8, 0xBE, 0xA3, 0xF9, 0x5C, 0, 1, 4, 1, 1, 3, 1,
-    ]
-}
-
-fn times(kind: &[u8], times: &[u64], end: &[u8]) -> Vec<u8> {
-    let times = times.iter().flat_map(|time| time.to_le_bytes());
-    kind.iter()
-        .copied()
-        .chain(times)
-        .chain(end.iter().copied())
-        .collect()
-}
-
-fn noon() -> u64 {
-    DAY.start().unix_millis() + 43_200_000
-}
-
-fn gaps() -> Vec<u8> {
-    times(&[1], &[1, noon(), noon() + 60_000], &1_u32.to_le_bytes())
-}
-
-fn clocks() -> [Vec<u8>; 2] {
-    let mut uptime = noon().to_le_bytes().to_vec();
-    uptime.push(1);
-    uptime.extend([6; 16]);
-    uptime.extend(90_000_u64.to_le_bytes());
-    let jumped = [&[2], &uptime[..], &[1], &noon().to_le_bytes()].concat();
-    [times(&[2], &[noon()], &[0, 0]), jumped]
-}
-
-/// A check-in, and an entry of a kind that nobody knows yet.
-fn entries() -> Vec<u8> {
-    let mut body = times(&[3], &[2, noon()], &2_u16.to_le_bytes());
-    body.extend(times(&[], &[2], b"in"));
-    body.extend(times(&[], &[noon() + 1], &9_u16.to_le_bytes()));
-    body.extend(times(&[], &[0], &[]));
-    body
-}
-
-/// A sighting, and a gap, of version 1.
-fn of_version_1() -> [Vec<u8>; 2] {
-    let mut sighting = 1_u64.to_le_bytes().to_vec();
-    sighting.extend([1, 0, 0, 0, 16]);
-    sighting.extend([9; 16]);
-    sighting.extend([1, 1, 2, 3, 4]);
-    sighting.extend(times(
-        &[],
-        &[noon(), noon() + 900],
-        &[4, 0, 1, 0xB0, 0xBA, 0xC4],
-    ));
-    sighting.extend([0; 4]);
-    let gap = times(&[], &[1 | 1 << 63, noon(), noon() + 60_000], &[2, 0, 0, 0]);
-    [sighting, gap]
 }
 
 fn segments() -> Result<Seeds, Failure> {
@@ -167,16 +91,12 @@ fn segments() -> Result<Seeds, Failure> {
     let mut add = |name: &str, bytes| drop(seeds.insert(name.to_owned(), bytes));
     add("whole", new(whole.clone(), 0, 0, 0));
     add("empty", new(vec![], 0, 0, 0));
-    for (name, part) in ["clock", "packed", "again", "gaps", "jumped", "entries"]
-        .into_iter()
-        .zip(&whole)
-    {
+    let names = ["clock", "packed", "again", "gaps", "jumped", "entries"];
+    for (name, part) in names.into_iter().zip(&whole) {
         add(name, new(vec![part], 0, 0, 0));
     }
-    add(
-        "written again",
-        new(vec![&packed, &again, &entries], 0xF0, 0, 0),
-    );
+    let again = vec![&packed[..], &again, &entries];
+    add("written again", new(again, 0xF0, 0, 0));
     for edit in 1..8 {
         add(&format!("edit {edit}"), new(whole.clone(), edit, 160, 2));
     }
@@ -208,7 +128,7 @@ fn segments() -> Result<Seeds, Failure> {
             add(&format!("version {version} noted {noted}"), input.encode());
         }
     }
-    for log in ["log-v1", "log-v2"] {
+    for log in ["log-v1", "log-v2", "log-v3", "log-v4"] {
         let file = fs::read(vectors(log).join("2026-11-23.0000.segment"))?;
         let input = SegmentInput {
             noted: 3,
@@ -456,24 +376,4 @@ fn bluezone_lists() -> Result<Seeds, Failure> {
     );
     add("escaped", one.replacen("07", "\\u00307", 1));
     Ok(seeds)
-}
-
-// -- what a contact sends --
-
-fn evidence() -> Result<Seeds, Failure> {
-    let genuine = Case::new()?.evidence.to_bytes()?.to_vec();
-    let golden = include_str!("../../src/report/evidence/tests/golden.hex");
-    let digits: Vec<u8> = golden
-        .bytes()
-        .filter(|it| !it.is_ascii_whitespace())
-        .collect();
-    let pairs = digits.chunks(2).map(std::str::from_utf8);
-    let golden = pairs.map(|pair| Ok(u8::from_str_radix(pair?, 16)?));
-    let golden: Vec<u8> = golden.collect::<Result<_, Failure>>()?;
-    let cut = genuine.get(..100).unwrap_or_default().to_vec();
-    Ok(BTreeMap::from([
-        ("genuine".to_owned(), genuine),
-        ("golden".to_owned(), golden),
-        ("cut".to_owned(), cut),
-    ]))
 }

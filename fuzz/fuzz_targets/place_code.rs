@@ -18,7 +18,7 @@ static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwra
 
 static TRUSTED: LazyLock<[VerificationKey; 1]> = LazyLock::new(|| [KEY.verification_key().clone()]);
 
-/// The first byte says what the others are: as they come, or what a key that is trusted has signed or sealed.
+// The first byte says what the others are: as they come, or what a key that is trusted has signed or sealed.
 fuzz_target!(|data: &[u8]| {
     let Some((&kind, data)) = data.split_first() else {
         return;

@@ -70,6 +70,8 @@ fn the_provinces_are_in_the_order_of_their_codes() {
     assert!(codes.is_sorted_by(|a, b| a < b));
     assert_eq!(PROVINCES_2021[34].name, "Bình Định");
     assert_eq!((codes[0], codes[34], codes[62]), (1, 52, 96));
+    // As docs/adoption.md has it for other deployments.
+    assert_eq!(survey(1).chunk_length(), 9);
 }
 
 /// The same report, split twice, is other bytes throughout; and either half alone says the same of any province.

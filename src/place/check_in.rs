@@ -165,9 +165,9 @@ impl CheckIns {
 
     /// The visit that may still go on at `now`: the last one before it, if it was not checked out of and can be.
     pub fn open_at(&self, now: Timestamp) -> Option<&Visit> {
-        let before = self.visits.iter().filter(|visit| visit.from < now);
+        let mut before = self.visits.iter().filter(|visit| visit.from < now);
         before
-            .last()
+            .next_back()
             .filter(|visit| !visit.checked_out && now.since(visit.from) <= STAY_MAX)
     }
 

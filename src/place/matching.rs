@@ -48,7 +48,7 @@ pub struct PlaceMatchConfig {
 const TOLERANCE_MAX: Duration = Duration::from_secs(3_600);
 
 /// A visit during which, by a published list, a case was at the place.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct PlaceExposure {
     /// The place's name, as it was checked in to.
     pub place_name: String,
@@ -58,6 +58,17 @@ pub struct PlaceExposure {
     pub checked_out: bool,
     /// What visitors are told.
     pub message: PlaceMessage,
+}
+
+/// Not where, as of a [`Visit`].
+impl fmt::Debug for PlaceExposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlaceExposure")
+            .field("overlap", &self.overlap)
+            .field("checked_out", &self.checked_out)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PlaceExposure {

@@ -65,9 +65,11 @@
 //! # }
 //! ```
 
+pub mod answer;
 pub mod authorisation;
 pub mod consent;
 pub mod diagnosis;
 pub mod evidence;
+pub mod health;
 pub mod keys;
 pub mod sealed;

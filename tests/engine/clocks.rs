@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use truyvet::EncounterLog;
 use truyvet::engine::HoldCause;
 use truyvet::log::{LogOptions, MemoryKey, MemoryStorage};
-use truyvet::protocol::OwnKey;
 use truyvet::time::{ClockReading, Uptime};
 
 use super::*;

@@ -134,7 +134,7 @@ fn a_witness_shows_that_an_identifier_is_on_the_air_and_whether_addresses_link()
     assert_eq!(rig.engine.health().counters.frames, 0);
 }
 
-pub(super) fn stranger_key() -> truyvet::protocol::OwnKey {
+pub(super) fn stranger_key() -> OwnKey {
     let mut other = Engine::new(
         Config::new(Protocol::gaen()),
         Vec::new(),

@@ -51,20 +51,6 @@ fn an_export_holds_everything() {
     ])
     .unwrap();
     log.append_gaps(&[gap(0, 1_000)]).unwrap();
-    let entry = |kind| LogEntry {
-        at: at(1),
-        kind,
-        bytes: vec![0xA5, 0],
-    };
-    log.append_entries(
-        &[
-            EntryKind::HealthDeclaration,
-            EntryKind::CheckIn,
-            EntryKind::Other(7),
-        ]
-        .map(entry),
-    )
-    .unwrap();
     let (json, _) = exported(&watched.reader(), HEARD);
     let expected = json!({
         "format": "truyvet own data",
@@ -88,11 +74,7 @@ fn an_export_holds_everything() {
             "cause": "adapter",
         }],
         "clock_records": json["clock_records"],
-        "entries": [
-            { "at": "2026-11-23T00:00:00.001Z", "kind": "health_declaration", "bytes": "a500" },
-            { "at": "2026-11-23T00:00:00.001Z", "kind": "check_in", "bytes": "a500" },
-            { "at": "2026-11-23T00:00:00.001Z", "kind": 7, "bytes": "a500" },
-        ],
+        "entries": [],
         "torn_bytes": 0,
         "damage": [],
         "complete": true,
@@ -105,6 +87,31 @@ fn an_export_holds_everything() {
         "jumped_from": null,
     });
     assert_eq!(json["clock_records"], json!([record, record]));
+}
+
+#[test]
+fn an_export_holds_what_the_owner_has_entered() {
+    let watched = Watched::default();
+    let mut log = watched.log();
+    let kinds = [
+        EntryKind::HealthDeclaration,
+        EntryKind::CheckIn,
+        EntryKind::Other(7),
+    ];
+    let entry = |kind| LogEntry {
+        at: at(1),
+        kind,
+        bytes: vec![0xA5, 0],
+    };
+    log.append_entries(&kinds.map(entry)).unwrap();
+    let (json, exported) = exported(&watched.reader(), HEARD);
+    assert_eq!(exported.entries, 3);
+    let expected = json!([
+            { "at": "2026-11-23T00:00:00.001Z", "kind": "health_declaration", "bytes": "a500" },
+            { "at": "2026-11-23T00:00:00.001Z", "kind": "check_in", "bytes": "a500" },
+            { "at": "2026-11-23T00:00:00.001Z", "kind": 7, "bytes": "a500" },
+    ]);
+    assert_eq!(json["entries"], expected);
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn window(cycle: Cycle, start: Timestamp) -> String {
     }
 }
 
-/// What is published at some time. All times but those of packages are ends: what lies before them counts.
+/// What is published at some time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Index {

@@ -76,7 +76,11 @@ impl Publisher {
             cycle: Cycle::Hourly,
             start,
         };
-        let Hour { gaen, bluezone } = hour;
+        let Hour {
+            gaen,
+            bluezone,
+            withdrawn,
+        } = hour;
         let (keys, revised) = fold(gaen, Folding::Unseen, tally);
         tally.keys += keys.len() + revised.len();
         let padding = self.options.padding;
@@ -91,6 +95,12 @@ impl Publisher {
         let given = bluezone.len();
         let mut entries = each_once(bluezone);
         tally.repeated += given - entries.len();
+        let withdrawn = each_once(withdrawn);
+        entries.retain(|entry| {
+            withdrawn
+                .binary_search_by_key(&order(entry), order)
+                .is_err()
+        });
         tally.keys += entries.len();
         self.pad(&mut entries, start)?;
         lists(window(ProtocolKind::Bluezone), &entries, shelf)

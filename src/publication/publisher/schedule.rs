@@ -29,13 +29,18 @@ pub struct AcceptedKey {
     /// Whether it says something else of a key that was accepted before. A key that is revoked does in
     /// any case.
     pub revision: bool,
+    /// Whether it no longer counts. A GAEN key's report type says the same, and is published. A list of Bluezone's
+    /// cannot say it: an entry that was published stays, one that waits is left out.
+    pub revoked: bool,
 }
 
 impl AcceptedKey {
     /// A key that was accepted for the first time.
     pub fn new(key: impl Into<PublishedKey>, accepted_at: Timestamp, report: ReportId) -> Self {
+        let key = key.into();
         Self {
-            key: key.into(),
+            revoked: key.is_revoked(),
+            key,
             accepted_at,
             report,
             revision: false,
@@ -52,6 +57,20 @@ impl AcceptedKey {
             revision: true,
             ..Self::new(key, accepted_at, report)
         }
+    }
+
+    /// A key that was accepted before and no longer counts.
+    pub fn revocation(
+        key: impl Into<PublishedKey>,
+        accepted_at: Timestamp,
+        report: ReportId,
+    ) -> Self {
+        let mut revocation = Self::revision(key, accepted_at, report);
+        revocation.revoked = true;
+        if let PublishedKey::Gaen(key) = &mut revocation.key {
+            key.report_type = ReportType::Revoked;
+        }
+        revocation
     }
 
     /// When it may be published: once nobody takes its identifiers for the patient's any more, the time in
@@ -87,6 +106,8 @@ fn harmless_at(key: &PublishedKey) -> Timestamp {
 pub(super) struct Hour {
     pub(super) gaen: Vec<Entry>,
     pub(super) bluezone: Vec<PublishedEntry>,
+    /// Entries that are not to be published.
+    pub(super) withdrawn: Vec<PublishedEntry>,
 }
 
 /// A diagnosis key on its way into a package.
@@ -135,6 +156,9 @@ impl Due {
 impl Hour {
     fn add(&mut self, accepted: AcceptedKey) {
         match accepted.key {
+            PublishedKey::Bluezone(entry) if accepted.revoked => self.withdrawn.push(entry),
+            // It says what it said before.
+            PublishedKey::Bluezone(_) if accepted.revision => {}
             PublishedKey::Bluezone(entry) => self.bluezone.push(entry),
             PublishedKey::Gaen(key) => self.gaen.push(Entry {
                 revision: accepted.revision || key.report_type == ReportType::Revoked,

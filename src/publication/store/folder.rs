@@ -48,7 +48,7 @@ impl FolderStore {
     /// Puts `contents` where `name` is, whole or not at all, and durably.
     fn write(&self, name: &str, contents: &[u8]) -> Result<(), StoreError> {
         let path = self.path(name)?;
-        write_whole(&path, contents).map_err(|error| StoreError::io(name, &error))
+        write_whole(&path, contents).map_err(|error| StoreError::failed(name, &error))
     }
 
     /// Adds the names of what is in the folder `inside` to `names`, and of what is in its folders.
@@ -79,7 +79,7 @@ impl FolderStore {
 
 impl BatchSource for FolderStore {
     fn open(&self, name: &str, bytes_max: u64) -> Result<Option<Box<dyn Contents>>, StoreError> {
-        let io = |error| StoreError::io(name, &error);
+        let io = |error| StoreError::failed(name, &error);
         let file = match File::open(self.path(name)?) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(io)?,
@@ -108,7 +108,7 @@ impl PublicationStore for FolderStore {
     }
 
     fn replace_index(&self, contents: &[u8], over: Option<&Version>) -> Result<(), StoreError> {
-        let io = |error| StoreError::io(LOCK, &error);
+        let io = |error| StoreError::failed(LOCK, &error);
         fs::create_dir_all(&self.folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
@@ -125,14 +125,16 @@ impl PublicationStore for FolderStore {
     fn names(&self) -> Result<Vec<String>, StoreError> {
         let mut names = Vec::new();
         self.collect(Path::new(""), &mut names)
-            .map_err(|error| StoreError::io(".", &error))?;
+            .map_err(|error| StoreError::failed(".", &error))?;
         names.sort();
         Ok(names)
     }
 
     fn delete(&self, name: &str) -> Result<(), StoreError> {
         match fs::remove_file(self.path(name)?) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(name, &error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StoreError::failed(name, &error))
+            }
             _ => Ok(()),
         }
     }

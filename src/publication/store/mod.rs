@@ -13,7 +13,7 @@
 //! | [`MemoryStore`] | kept | replaced if it is still the one that was read |
 
 use std::fmt;
-use std::io::{self, Read, Seek};
+use std::io::{Read, Seek};
 
 use data_encoding::HEXLOWER;
 
@@ -148,11 +148,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn io(name: &str, error: &io::Error) -> Self {
-        Self::failed(name, error)
-    }
-
-    fn failed(name: &str, reason: &dyn fmt::Display) -> Self {
+    pub(super) fn failed(name: &str, reason: &dyn fmt::Display) -> Self {
         Self::Failed {
             name: name.to_owned(),
             reason: reason.to_string(),
@@ -164,7 +160,7 @@ impl StoreError {
 pub(super) fn read_all(name: &str, contents: impl Read, max: u64) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     let read = contents.take(max.saturating_add(1)).read_to_end(&mut bytes);
-    read.map_err(|error| StoreError::io(name, &error))?;
+    read.map_err(|error| StoreError::failed(name, &error))?;
     match bytes.len() as u64 <= max {
         true => Ok(bytes),
         false => Err(too_long(name, max)),

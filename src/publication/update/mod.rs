@@ -30,7 +30,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
 
 use crate::crypto::{Sha256, sha256};
@@ -303,17 +303,14 @@ pub(super) fn open(source: &dyn BatchSource, package: &PackageInfo) -> Result<Ba
 fn hash(contents: &mut Box<dyn Contents>, name: &str) -> Result<[u8; 32], StoreError> {
     /// Chosen: few calls, little memory.
     const BLOCK_BYTES: usize = 64 * 1024;
-    let failed = |error: std::io::Error| StoreError::Failed {
-        name: name.to_owned(),
-        reason: error.to_string(),
-    };
+    let failed = |error: io::Error| StoreError::failed(name, &error);
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK_BYTES];
     loop {
         match contents.read(&mut block) {
             Ok(0) => break,
             Ok(read) => hash.update(block.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     }

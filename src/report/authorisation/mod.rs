@@ -11,6 +11,7 @@
 mod certificate;
 mod code;
 mod policy;
+mod publishing;
 mod used;
 mod verifier;
 

@@ -91,6 +91,7 @@ impl DiagnosisReport {
     }
 
     /// The same keys under a later certificate: a test that confirms what was said before, or a revocation.
+    /// What was given beside the keys was given once, and is not in it.
     ///
     /// # Errors
     ///
@@ -101,6 +102,7 @@ impl DiagnosisReport {
         }
         Ok(Self {
             certificate,
+            contacts: Contacts::None,
             ..self
         })
     }

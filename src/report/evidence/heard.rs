@@ -153,11 +153,7 @@ impl TryFrom<Stored> for HeardDigests {
             let got = digests.len();
             return Err(HeardError::Number { got });
         }
-        let in_order = digests
-            .iter()
-            .zip(digests.iter().skip(1))
-            .all(|(a, b)| a < b);
-        match in_order {
+        match digests.is_sorted_by(|a, b| a < b) {
             true => Ok(Self {
                 salt,
                 report,
@@ -205,15 +201,14 @@ struct Heard(BTreeMap<(ProtocolKind, u32, EphemeralId), u64>);
 impl Heard {
     fn add(&mut self, sighting: &Sighting, days: &BTreeSet<UtcDay>) {
         let protocol = sighting.protocol;
-        let slots = [sighting.first, sighting.last].map(|time| slot_number(protocol, time));
-        let [first, last] = slots;
-        for slot in if first == last {
-            &slots[..1]
-        } else {
-            &slots[..]
-        } {
-            if days.contains(&slot_day(protocol, *slot)) {
-                let frames = self.0.entry((protocol, *slot, sighting.id)).or_default();
+        let first = slot_number(protocol, sighting.first);
+        let last = slot_number(protocol, sighting.last);
+        for slot in [Some(first), (last != first).then_some(last)]
+            .into_iter()
+            .flatten()
+        {
+            if days.contains(&slot_day(protocol, slot)) {
+                let frames = self.0.entry((protocol, slot, sighting.id)).or_default();
                 *frames += u64::from(sighting.frames);
             }
         }

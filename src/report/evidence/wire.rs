@@ -8,7 +8,7 @@ use super::opening::{Opened, Opening};
 use super::{CONTACTS_MAX, Contact, ContactEvidence, EvidenceError, EvidenceRequest, KeyReference};
 use crate::codec;
 use crate::protocol::ProtocolKind;
-use crate::report::sealed::{self, AuthorityPublicKey, MessageKind, Opened as Envelope};
+use crate::report::sealed::{self, AuthorityPublicKey, MessageKind, Opened as Envelope, SizeClass};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
@@ -103,14 +103,18 @@ impl ContactEvidence {
         Ok(Zeroizing::new(bytes))
     }
 
-    /// Sealed to the authority that asked, as it leaves the device.
+    /// Sealed to the authority that asked, as it leaves the device: in [the usual size](SizeClass::USUAL), and in a larger
+    /// one only if there are more than some 80 contacts.
     ///
     /// # Errors
     ///
     /// [`EvidenceError::Seal`], [`EvidenceError::Encoding`].
     pub fn seal(&self, to: &AuthorityPublicKey) -> Result<Vec<u8>, EvidenceError> {
         let bytes = self.to_bytes()?;
-        Ok(sealed::seal(to, MessageKind::ContactEvidence, &bytes)?)
+        let wanted = SizeClass::for_payload(bytes.len()).unwrap_or(SizeClass::Kib256);
+        let size = wanted.max(SizeClass::USUAL);
+        let kind = MessageKind::ContactEvidence;
+        Ok(sealed::seal_in(to, kind, &bytes, size)?)
     }
 
     /// What was in an envelope.
@@ -162,12 +166,10 @@ impl ContactEvidence {
     }
 
     fn is_in_order(&self) -> bool {
-        let contacts = self.contacts.iter().zip(self.contacts.iter().skip(1));
-        let openings = self.openings.iter().zip(self.openings.iter().skip(1));
-        contacts.into_iter().all(|(a, b)| a.place() < b.place())
-            && openings
-                .into_iter()
-                .all(|(a, b)| (a.protocol(), a.last) < (b.protocol(), b.first))
+        self.contacts.is_sorted_by(|a, b| a.place() < b.place())
+            && self
+                .openings
+                .is_sorted_by(|a, b| (a.protocol(), a.last) < (b.protocol(), b.first))
     }
 }
 

@@ -91,3 +91,24 @@ fn of_revisions_in_an_hour_the_last_counts() {
     let seen = device(&store, after(34)).real();
     assert_eq!(seen.last(), Some(&(1, ReportType::Revoked)));
 }
+
+/// A list cannot say that an entry no longer counts.
+#[test]
+fn entries_of_bluezone_are_withdrawn_while_they_wait_and_no_later() {
+    let store = MemoryStore::default();
+    let new = |number| AcceptedKey::new(entry(number), at(20), ReportId(1));
+    let revoked = |number, hours| AcceptedKey::revocation(entry(number), at(hours), ReportId(2));
+    let revised = AcceptedKey::revision(entry(3), at(40), ReportId(3));
+    let keys = [
+        new(1),
+        new(2),
+        new(3),
+        revoked(1, 22),
+        revoked(2, 40),
+        revised,
+    ];
+    let done = run(&store, &keys, after(25));
+    assert_eq!(done.keys, 2);
+    assert_eq!(run(&store, &keys, after(41)).keys, 0);
+    assert_eq!(device(&store, after(41)).numbers(), [2, 3]);
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::publication::publisher::ReportId;
 use crate::report::authorisation::{CertificateSigner, UsedInMemory};
 use crate::report::diagnosis::tests::{NOW, ago, bluezone, certified, gaen, prepared, signer};
 
@@ -69,6 +70,8 @@ fn a_report_is_published_as_the_authority_says() {
         (id, commitment)
     );
     assert_eq!(authorised.replaces, None);
+    let mut accepted = authorised.clone().into_accepted_keys(NOW, ReportId(7));
+    assert!(accepted.all(|key| !key.revision && key.accepted_at == NOW));
     let gaen_keys = authorised
         .keys
         .into_iter()
@@ -280,6 +283,8 @@ fn revised() {
     let confirmed = later(&publisher, ReportType::ConfirmedTest);
     let authorised = publisher.take(confirmed).unwrap();
     assert_eq!(authorised.replaces, Some(ReportType::SelfReport));
+    let mut accepted = authorised.into_accepted_keys(NOW, ReportId(7));
+    assert!(accepted.all(|key| key.revision && !key.revoked && key.report == ReportId(7)));
     for to in [
         ReportType::SelfReport,
         ReportType::ConfirmedClinicalDiagnosis,
@@ -296,6 +301,8 @@ fn revised() {
     let authorised = publisher.take(revoked).unwrap();
     assert_eq!(authorised.replaces, Some(ReportType::ConfirmedTest));
     assert!(authorised.keys.iter().all(PublishedKey::is_revoked));
+    let mut accepted = authorised.into_accepted_keys(NOW, ReportId(7));
+    assert!(accepted.all(|key| key.revision && key.revoked));
     let unrevoked = later(&publisher, ReportType::ConfirmedTest);
     assert!(matches!(
         publisher.take(unrevoked).unwrap_err(),

@@ -9,9 +9,14 @@ fn stranger(seed: u32, frames: u16) -> Sighting {
     let mut id = [7; 16];
     id[..4].copy_from_slice(&seed.to_le_bytes());
     Sighting {
-        frames,
+        protocol: ProtocolKind::Gaen,
         id: id.into(),
-        ..heard_of(&draw(ProtocolKind::Gaen, 2, DAY.start()), 600..601)[0].clone()
+        metadata: None,
+        first: at(600),
+        last: at(600),
+        frames,
+        rssi: None,
+        source: Source::ServiceData,
     }
 }
 

@@ -183,6 +183,7 @@ fn sealed_evidence_is_opened_by_the_authority() {
     let authority = AuthorityPrivateKey::generate().unwrap();
     let to = authority.public_key().unwrap();
     let envelope = golden().seal(&to).unwrap();
+    assert_eq!(envelope.len(), SizeClass::USUAL.envelope_bytes());
     let opened = open(std::slice::from_ref(&authority), &envelope).unwrap();
     let read = ContactEvidence::from_envelope(&opened).unwrap();
     assert_eq!(bytes_of(&read), bytes_of(&golden()));

@@ -1,0 +1,21 @@
+//! The service, as devices, staff, the curious and the power company meet it.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs
+)]
+
+mod declarations;
+#[allow(dead_code)]
+mod device;
+mod evidence;
+mod flow;
+mod kills;
+mod meeting;
+mod page;
+#[allow(dead_code)]
+mod process;
+mod refusals;
+mod surface;
