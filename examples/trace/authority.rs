@@ -63,7 +63,7 @@ impl Authority {
         Ok(Self {
             envelope_key: text(&about["envelope_keys"][0]).parse()?,
             trusted: VerificationKey::from_pem(&text(&about["publication_key"]))?
-                .named(KeyName::new("the authority", "1")),
+                .named(KeyName::new("publication", "v1")),
             region: text(&about["region"]),
             agent,
             url,

@@ -69,8 +69,8 @@ impl ObjectStorage {
     /// [`StoreError::Failed`] if there is no thread to be had.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Result<Self, StoreError> {
         let failed = |error| StoreError::failed("", &error);
-        let runtime = Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().map_err(failed)?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(failed)?;
         let (jobs, queue) = mpsc::channel::<Job>();
         thread::Builder::new()
             .name(String::from("publication"))
@@ -100,9 +100,9 @@ impl ObjectStorage {
             // Whoever asked waits.
             let _ = answer.send(runtime.block_on(request(store, path)));
         });
-        let gone = |_: &dyn fmt::Display| StoreError::failed(name, &"the store's thread has ended");
-        self.jobs.send(job).map_err(|error| gone(&error))?;
-        answered.recv().map_err(|error| gone(&error))
+        let gone = || StoreError::failed(name, &"the store's thread has ended");
+        self.jobs.send(job).map_err(|_| gone())?;
+        answered.recv().map_err(|_| gone())
     }
 
     fn path(&self, name: &str) -> Result<Path, StoreError> {

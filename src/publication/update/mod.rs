@@ -137,6 +137,7 @@ pub enum UpdateError {
 /// The keys of a package.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Batch {
     /// A GAEN export, whose own signature is still to be verified.
     Gaen(ExportReader<Box<dyn Contents>>),

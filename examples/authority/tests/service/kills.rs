@@ -183,7 +183,7 @@ fn killed_two_hundred_times_nothing_is_lost_and_nothing_published_twice() {
             thread::sleep(life);
             service.kill();
         });
-        while live(&http, &mut to, &mut owners, &mut ahead, chance(16)).is_ok() {}
+        while live(&http, &mut to, &mut owners, &mut ahead, chance(6)).is_ok() {}
         killer.join().unwrap();
         let reader = reader.get_or_insert_with(|| Reader::of(folder.path()));
         reader.read_what_is_new(ahead.now());
