@@ -59,12 +59,11 @@ impl Authority {
             format!("no authority at {url}: {e}. Start one: {start}")
         })?;
         let about: Value = serde_json::from_slice(&about.body_mut().read_to_vec()?)?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(Self {
-            envelope_key: text(&about["envelope_keys"][0]).parse()?,
-            trusted: VerificationKey::from_pem(&text(&about["publication_key"]))?
+            envelope_key: text(about.pointer("/envelope_keys/0")).parse()?,
+            trusted: VerificationKey::from_pem(&text(about.get("publication_key")))?
                 .named(KeyName::new("publication", "v1")),
-            region: text(&about["region"]),
+            region: text(about.get("region")),
             agent,
             url,
             token: token.trim().to_owned(),
@@ -83,13 +82,13 @@ impl Authority {
             "onset": onset.to_string(),
         });
         let issued = self.staff("/v1/codes", &asked)?;
-        Ok(issued["code"].as_str().unwrap_or_default().parse()?)
+        Ok(text(issued.get("code")).parse()?)
     }
 
     /// A health worker's part: asks one contact to prove what its device found.
     pub(crate) fn ask_for_evidence(&self) -> Result<(String, EvidenceRequest), Error> {
         let asked = self.staff("/v1/requests", &json!({}))?;
-        let text = asked["request"].as_str().unwrap_or_default().to_owned();
+        let text = text(asked.get("request"));
         let bytes = data_encoding::HEXLOWER.decode(text.as_bytes())?;
         let bytes = bytes
             .try_into()
@@ -108,10 +107,10 @@ impl Authority {
     /// An operator's part: lets the demonstration's clock run ahead, and publishes what may be published then.
     pub(crate) fn publish_after(&self, hours: u32) -> Result<Publication, Error> {
         let published = self.staff("/v1/publish", &json!({ "advance_hours": hours }))?;
-        let packages = published["packages"].as_array();
+        let packages = published.get("packages").and_then(Value::as_array);
         let names = packages.into_iter().flatten().filter_map(Value::as_str);
         Ok(Publication {
-            keys: published["keys"].as_u64().unwrap_or(0),
+            keys: published.get("keys").and_then(Value::as_u64).unwrap_or(0),
             packages: names.map(str::to_owned).collect(),
         })
     }
@@ -167,9 +166,14 @@ impl BatchSource for Authority {
     }
 }
 
+/// The text in `value`; none is a text that nothing can be made of.
+fn text(value: Option<&Value>) -> String {
+    value.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
 fn refusal(status: u16, body: &[u8]) -> Error {
     let body: Option<Value> = serde_json::from_slice(body).ok();
-    let name = body.as_ref().and_then(|body| body["error"].as_str());
+    let name = body.as_ref().and_then(|body| body.get("error")?.as_str());
     let what_to_do = match name {
         Some("no_demonstration") => ": start it with --demonstration",
         Some("token_unknown") => ": --staff-token names another authority's",

@@ -131,12 +131,9 @@ impl Process {
     fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
         let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let fields: Vec<u64> = after_name
-            .split(' ')
-            .filter_map(|field| field.parse().ok())
-            .collect();
-        // Without the state, which is no number: utime and stime are the fields 11 and 12 behind the name.
-        let ticks: u64 = fields.get(10..12).map_or(0, |both| both.iter().sum());
+        // utime and stime, the 14th and 15th of the line, of which two have been cut off.
+        let fields = after_name.split(' ').skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
         Duration::from_millis(10 * ticks)
     }
 }

@@ -57,7 +57,7 @@ struct Args {
     /// Random characters of a code, beside its check character
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u8).range(8..=16))]
     code_length: u8,
-    /// Minutes between two runs of publishing; 0: only when staff asks
+    /// Minutes between two runs of publishing; 0: at the start, and when staff asks
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     publish_minutes: u16,
     /// Milliseconds whose multiples answers wait for

@@ -124,12 +124,7 @@ fn accepted_keys(service: &Service, waiting: &Waiting) -> Vec<AcceptedKey> {
         return Vec::new();
     };
     let report = ReportId(u64::try_from(waiting.id).unwrap_or_default());
-    let revision = authorised.replaces.is_some();
-    let accepted = |key| match revision {
-        true => AcceptedKey::revision(key, accepted_at, report),
-        false => AcceptedKey::new(key, accepted_at, report),
-    };
-    authorised.keys.into_iter().map(accepted).collect()
+    authorised.into_accepted_keys(accepted_at, report).collect()
 }
 
 /// What had been reported when a report came.

@@ -23,7 +23,7 @@ pub struct Settings {
     /// Multiples of this after its last byte, a message is answered, whatever was in it. Zero answers at once: for
     /// measuring alone.
     pub answer_grid: Duration,
-    /// How often keys are published without being asked to. None: only when staff asks.
+    /// How often keys are published without being asked to. None: at the start, and when staff asks.
     pub publish_every: Option<Duration>,
     /// Whether staff may let the clock run ahead.
     pub demonstration: bool,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use truyvet::entropy::{Entropy, SeededEntropy};
+use truyvet::publication::index::Cycle;
 use truyvet::publication::publisher::ReportId;
 use truyvet::publication::signature::{KeyName, SigningKey, VerificationKey};
 use truyvet::publication::store::FolderStore;
@@ -105,7 +106,8 @@ struct Reader {
     store: FolderStore,
     trusted: Vec<VerificationKey>,
     cursor: Cursor,
-    read: BTreeMap<Vec<u8>, u32>,
+    /// How often each key was read, from packages of hours and from packages of days, which roll those up.
+    read: BTreeMap<(Vec<u8>, Cycle), u32>,
 }
 
 impl Reader {
@@ -126,9 +128,10 @@ impl Reader {
         let fetched = Update::fetch(&self.store, &self.trusted, &self.cursor, options, now);
         // Before the first run there is no index.
         let Ok(mut update) = fetched else { return };
-        while let Some(batch) = update.next_batch().unwrap() {
+        while let Some(cycle) = update.next_package().map(|package| package.cycle) {
+            let batch = update.next_batch().unwrap().unwrap();
             for key in batch.into_keys(&self.trusted).unwrap() {
-                *self.read.entry(bytes_of(&key)).or_default() += 1;
+                *self.read.entry((bytes_of(&key), cycle)).or_default() += 1;
             }
             update.matched();
         }
@@ -243,8 +246,15 @@ fn finish(data: &Path, owners: &mut [Owner], ahead: &mut Ahead, reader: &mut Rea
     );
     for owner in owners {
         for key in &owner.keys {
-            let times = reader.read.get(key).copied().unwrap_or_default();
-            assert_eq!(times, 1, "report {:?}", ReportId(owner.seed));
+            let times = [Cycle::Hourly, Cycle::Daily].map(|cycle| {
+                reader
+                    .read
+                    .get(&(key.clone(), cycle))
+                    .copied()
+                    .unwrap_or_default()
+            });
+            let once = [[1, 0], [0, 1], [1, 1]].contains(&times);
+            assert!(once, "report {:?}: {times:?}", ReportId(owner.seed));
         }
     }
     let (_, metrics) = service.http.get("/metrics").unwrap();

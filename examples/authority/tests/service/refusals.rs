@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use truyvet::protocol::PublishedKey;
 use truyvet::report::answer::{ANSWER_BYTES, Answer};
-use truyvet::report::authorisation::{Certificate, CertificateSigner, Diagnosis, VerificationCode};
+use truyvet::report::authorisation::{
+    Certificate, CertificateSigner, CodePolicy, Diagnosis, VerificationCode,
+};
 use truyvet::report::diagnosis::DiagnosisReport;
 use truyvet::report::sealed::{AuthorityPublicKey, MessageKind, seal};
 use truyvet::time::Timestamp;
@@ -31,8 +33,13 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new() -> Self {
+        Self::by(CodePolicy::default())
+    }
+
+    fn by(codes: CodePolicy) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
+            codes,
             answer_grid: Duration::ZERO,
             publish_every: None,
             demonstration: true,
@@ -160,25 +167,24 @@ async fn codes_are_refused_by_name() {
 
 #[tokio::test]
 async fn guessing_is_stopped() {
-    let asked = Asked::new();
+    // So few that half an hour passes before one comes back.
+    let tries = 2;
+    let usual = CodePolicy::default();
+    let (length, lifetime) = (usual.length(), usual.lifetime());
+    let asked = Asked::by(CodePolicy::new(length, lifetime, 1_000, tries).unwrap());
     let to = asked.to().await;
     let code = asked.issue().await;
     let wrong: VerificationCode = "7KQ4M-9XP2K".parse().unwrap();
-    let tries = asked.service.settings.codes.wrong_tries_per_hour();
-    let mut stopped = None;
-    for number in 0..=2 * tries {
+    for number in 0..=tries {
         let prepared = prepare(asked.keys(number.into()), asked.now());
-        let answer = asked
-            .send(prepared.code_exchange(&wrong, &to).unwrap())
-            .await;
-        if answer == refused("too_many_attempts") {
-            stopped = Some(number);
-            break;
-        }
-        assert_eq!(answer, refused("code_unknown"));
+        let exchange = prepared.code_exchange(&wrong, &to).unwrap();
+        let why = if number < tries {
+            "code_unknown"
+        } else {
+            "too_many_attempts"
+        };
+        assert_eq!(asked.send(exchange).await, refused(why), "{number}");
     }
-    // One more for every six seconds that the guessing took.
-    assert!(stopped.is_some_and(|number| number >= tries), "{stopped:?}");
     let prepared = prepare(asked.keys(1_000_000), asked.now());
     let envelope = prepared.code_exchange(&code, &to).unwrap();
     assert_eq!(

@@ -56,8 +56,10 @@ fn one_protocol_alone() {
         (crate::ProtocolKind::Gaen, 1),
         (crate::ProtocolKind::Bluezone, 1),
     ] {
-        let mut options = UpdateOptions::default();
-        options.protocol = Some(protocol);
+        let options = UpdateOptions {
+            protocol: Some(protocol),
+            ..UpdateOptions::default()
+        };
         let cursor = Cursor::default();
         let update = Update::fetch(&store, &trusted(), &cursor, options, after(50)).unwrap();
         assert_eq!(update.remaining(), count);
