@@ -33,7 +33,7 @@ use support::{Error, LogArgs, ask, count, create_new, now, refuse_if_there, say,
         corrects it; both stay in the diary\n  \
         cargo run --release --example declare -- --list\n      \
         what has been declared\n\n\
-        --to and --out write what an authority is sent: 1 KiB that nobody else opens."
+        --to and --out write what an authority is sent: 4 KiB that nobody else opens."
 )]
 struct Arguments {
     #[command(flatten)]

@@ -14,6 +14,8 @@ use truyvet::entropy::SeededEntropy;
 use truyvet::exposure::{MatchConfig, Matcher};
 use truyvet::log::MemoryKey;
 use truyvet::radio::air::{Air, AirConfig, AirDevice};
+use truyvet::report::consent::{ConsentRequest, Scope};
+use truyvet::report::diagnosis::{Contacts, DiagnosisReport};
 use truyvet::report::evidence::{
     CaseReport, Confirmation, ContactEvidence, EvidenceConsent, EvidenceError, EvidenceRequest,
     HeardDigests, confirm,
@@ -59,10 +61,22 @@ async fn minutes(minutes: u64) {
 /// What the patient's device gives: its key of today, and digests of what it heard.
 async fn report(f0: &Tracer) -> (Vec<PublishedKey>, HeardDigests) {
     let keys = f0.release([today()]).await.unwrap();
-    let log = f0.log_reader().unwrap();
-    let heard = HeardDigests::of_log(&log, [today()], &keys, &mut SeededEntropy::new(7)).unwrap();
-    let sent = heard.to_bytes().unwrap();
-    (keys, HeardDigests::from_bytes(&sent).unwrap())
+    let heard = digests(f0, &keys);
+    (keys, heard)
+}
+
+/// What the report of `keys` says that `device` heard.
+fn digests(device: &Tracer, keys: &[PublishedKey]) -> HeardDigests {
+    let request = ConsentRequest::new("CDC Bình Định", today(), today());
+    let request = request.scope(Scope::WithHeardDigests);
+    let consent = request.granted(START, 14).unwrap();
+    let prepared = DiagnosisReport::prepare(consent, keys.to_vec()).unwrap();
+    let log = device.log_reader().unwrap();
+    let prepared = prepared.with_heard_from(&log, &mut SeededEntropy::new(7));
+    match prepared.unwrap().contacts() {
+        Contacts::HeardDigests(sent) => HeardDigests::from_bytes(sent).unwrap(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What the contact's device gives, once it has found its exposure.
@@ -75,7 +89,7 @@ async fn evidence(f1: &Tracer, air: &Air, keys: &[PublishedKey]) -> ContactEvide
         .exposures(keys);
     assert_eq!(exposures.len(), 1);
     let consent = EvidenceConsent::new("CDC Bình Định", REQUEST, [today()]).unwrap();
-    ContactEvidence::build(&consent, air.clock().now().wall, keys, &exposures, &log).unwrap()
+    ContactEvidence::build(consent, air.clock().now().wall, keys, &exposures, &log).unwrap()
 }
 
 /// Through an envelope, as the authority gets it.
@@ -92,7 +106,7 @@ fn confirmed(
         keys,
         heard: Some(heard),
     };
-    confirm(&evidence, REQUEST, report, |_| false).unwrap()
+    confirm(&evidence, REQUEST, report, |_| None).unwrap()
 }
 
 async fn near_for_half_an_hour(protocol: Protocol) {
@@ -138,8 +152,7 @@ async fn a_case_that_heard_nobody_confirms_nothing() {
     let deaf = start(dirs[2].path(), &air, &devices[2], Protocol::gaen(), 3).await;
     minutes(30).await;
     let keys = f0.release([today()]).await.unwrap();
-    let log = deaf.log_reader().unwrap();
-    let heard = HeardDigests::of_log(&log, [today()], &keys, &mut SeededEntropy::new(7)).unwrap();
+    let heard = digests(&deaf, &keys);
     let evidence = evidence(&f1, &air, &keys).await;
     let confirmed = confirmed(&evidence, &keys, &heard);
     assert!(confirmed.f1_heard_f0.slots >= 3, "{confirmed}");
@@ -157,12 +170,12 @@ async fn todays_key_is_given_up_before_it_is_opened() {
     let f1 = start(dirs[1].path(), &air, &devices[1], Protocol::gaen(), 2).await;
     minutes(30).await;
     let (keys, _) = report(&f0).await;
-    let consent = EvidenceConsent::new("CDC", REQUEST, [today()]).unwrap();
     let build = || {
+        let consent = EvidenceConsent::new("CDC", REQUEST, [today()]).unwrap();
         let log = f1.log_reader().unwrap();
         let matcher = Matcher::from_log(MatchConfig::default(), &log).unwrap();
         let exposures = matcher.exposures(&keys);
-        ContactEvidence::build(&consent, air.clock().now().wall, &keys, &exposures, &log)
+        ContactEvidence::build(consent, air.clock().now().wall, &keys, &exposures, &log)
     };
     let refused = build().unwrap_err();
     assert!(matches!(refused, EvidenceError::KeyInUse { day } if day == today()));

@@ -13,7 +13,7 @@ use truyvet::report::answer::Answer;
 use truyvet::report::authorisation::Certificate;
 use truyvet::report::consent::{ConsentRequest, Scope};
 use truyvet::report::diagnosis::DiagnosisReport;
-use truyvet::report::evidence::{ContactEvidence, EvidenceConsent, HeardDigests};
+use truyvet::report::evidence::{ContactEvidence, EvidenceConsent};
 use truyvet::report::health::{self, Form, HealthDeclaration, Symptom};
 use truyvet::time::{Timestamp, UtcDay};
 
@@ -24,8 +24,9 @@ use crate::support::{Error, count, now, picture, say};
 /// By whom an owner is asked, as the app shows it.
 const ASKED_BY: &str = "the authority of this demonstration";
 
-/// Hours that the authority's clock runs ahead: to the end of the hour in which the report comes, and some minutes more.
-const HOURS_TO_PUBLICATION: u32 = 2;
+/// Hours that the authority's clock runs ahead: to the end of the hour in which the report comes, and some minutes more. From
+/// midnight UTC on, a late clock still matches yesterday's GAEN key for two hours, and it is published with the third.
+const HOURS_TO_PUBLICATION: u32 = 4;
 
 /// The patient's device, from the code to the published keys.
 pub(crate) async fn report(
@@ -43,9 +44,8 @@ pub(crate) async fn report(
     let consent = request.granted(now(), 14)?;
     let released = patient.tracer.release(consent.days()).await?;
     let log = patient.tracer.log_reader()?;
-    let heard = HeardDigests::of_log(&log, [day], &released, &mut SystemEntropy)?;
-    let prepared =
-        DiagnosisReport::prepare(consent, released)?.with_heard_digests(heard.to_bytes()?)?;
+    let prepared = DiagnosisReport::prepare(consent, released)?;
+    let prepared = prepared.with_heard_from(&log, &mut SystemEntropy)?;
 
     let exchange = prepared.code_exchange(&code, &authority.envelope_key)?;
     let certificate = match authority.send(&exchange)? {
@@ -161,7 +161,7 @@ pub(crate) fn prove(
     );
     let (text, request) = authority.ask_for_evidence()?;
     let consent = EvidenceConsent::new(ASKED_BY, request, exposures.iter().map(|it| it.day))?;
-    let evidence = ContactEvidence::build(&consent, now(), keys, exposures, log)?;
+    let evidence = ContactEvidence::build(consent, now(), keys, exposures, log)?;
     for opened in evidence.disclosures() {
         say!(
             "   gives away what this device was called from {} to {}, and nothing else of its log",

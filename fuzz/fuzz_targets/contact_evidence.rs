@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         keys: &CASE.keys,
         heard: Some(&CASE.heard),
     };
-    let confirmed = match confirm(&evidence, REQUEST, report, |_| false) {
+    let confirmed = match confirm(&evidence, REQUEST, report, |_| None) {
         Ok(confirmed) => confirmed,
         Err(error) => return drop(error.to_string()),
     };
@@ -36,6 +36,6 @@ fuzz_target!(|data: &[u8]| {
         keys: &CASE.keys,
         heard: None,
     };
-    let alone = confirm(&evidence, REQUEST, unknown, |_| false).unwrap();
+    let alone = confirm(&evidence, REQUEST, unknown, |_| None).unwrap();
     assert_eq!((alone.f1_heard_f0, alone.f0_heard_f1), (said, None));
 });

@@ -124,9 +124,9 @@ fn read(storage: &MemoryStorage, keys: &Arc<MemoryKey>) {
 
 fn use_it(log: &mut EncounterLog, purged: bool) {
     let _ = log.last_clock();
-    let first = UtcDay::from_unix_days(0);
+    let first = TODAY.saturating_sub(21);
     if log.own_keys().is_ok() {
-        let _ = log.release_own_keys(TODAY.end(), first, TODAY);
+        let _ = log.release_own_keys(TODAY.end(), first.through(TODAY));
     }
     let sighting = sighting();
     let appended = log.append(std::slice::from_ref(&sighting));

@@ -9,6 +9,8 @@ use truyvet::log::{EncounterLog, LogOptions, MemoryKey, MemoryStorage};
 use truyvet::protocol::OwnKey;
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::DiagnosisKey;
+use truyvet::report::consent::{ConsentRequest, Scope};
+use truyvet::report::diagnosis::{Contacts, DiagnosisReport};
 use truyvet::report::evidence::{ContactEvidence, EvidenceConsent, EvidenceRequest, HeardDigests};
 use truyvet::sighting::Source;
 use truyvet::time::{IntervalNumber, Moment, Timestamp, UtcDay};
@@ -68,17 +70,33 @@ impl Case {
         }
         heard_by_f1.retain(|it| (600..660).contains(&(it.first.since(start).as_secs() / 60)));
         log.append(&heard_by_f1)?;
-        let entropy = &mut SeededEntropy::new(4);
-        let heard = HeardDigests::of_sightings(&heard_by_f0, days, &keys, entropy)?;
+        let heard = digests(&heard_by_f0, &keys)?;
         let log = log.reader()?;
         let exposures = Matcher::from_log(MatchConfig::default(), &log)?.exposures(&keys);
         let consent = EvidenceConsent::new("CDC", REQUEST, days)?;
-        let evidence = ContactEvidence::build(&consent, DAY.end(), &keys, &exposures, &log)?;
+        let evidence = ContactEvidence::build(consent, DAY.end(), &keys, &exposures, &log)?;
         Ok(Self {
             keys,
             heard,
             evidence,
         })
+    }
+}
+
+/// What the case's report says that it heard.
+fn digests(heard: &[Sighting], keys: &[PublishedKey]) -> Result<HeardDigests, Failure> {
+    let log_key = MemoryKey::new(Secret::new([6; 32]));
+    let mut log = EncounterLog::open_on(MemoryStorage::default(), log_key, LogOptions::default())?;
+    log.append(heard)?;
+    let request = ConsentRequest::new("CDC", DAY, DAY).scope(Scope::WithHeardDigests);
+    let prepared = DiagnosisReport::prepare(request.granted(DAY.end(), 14)?, keys.to_vec())?;
+    let entropy = &mut SeededEntropy::new(4);
+    match prepared
+        .with_heard_from(&log.reader()?, entropy)?
+        .contacts()
+    {
+        Contacts::HeardDigests(bytes) => Ok(HeardDigests::from_bytes(bytes)?),
+        _ => Err("a report with digests".into()),
     }
 }
 

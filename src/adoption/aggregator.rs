@@ -147,7 +147,8 @@ impl Aggregator {
         self.count
     }
 
-    /// Its sum, with which the batch ends: no report is in two.
+    /// Its sum, with which the batch ends. The nonces that it knows end with it: the next batch is of another survey, or
+    /// of another [`batch`](AdoptionSurvey::batch) of this one, or a report of this may be counted in that again.
     ///
     /// # Errors
     ///

@@ -33,7 +33,8 @@
 //! # What it does not do
 //!
 //! The two aggregators together learn each report's province, and each learns from which address it came: put a proxy
-//! between. Nobody is kept from reporting twice under two nonces. No noise is added: the counts are exact, so that who
+//! between. Nobody is kept from reporting twice under two nonces, so that [`REPORTS_MIN`] is no protection from
+//! whoever adds 99 reports of his own to one that he wants to know. No noise is added: the counts are exact, so that who
 //! knows all other users of a province learns the last one's. `docs/adoption.md` in the repository has the reasons,
 //! and how to run the same on an existing deployment of DAP.
 
@@ -72,7 +73,7 @@ pub struct AdoptionSurvey {
 }
 
 impl AdoptionSurvey {
-    /// The survey `id`, of which there is one only, over `provinces` of them: for Vietnam's,
+    /// The survey `id`, of which there is one batch only (see [`batch`](Self::batch)), over `provinces` of them: for Vietnam's,
     /// [`PROVINCES_2021`]`.len()`.
     ///
     /// # Errors
@@ -85,6 +86,19 @@ impl AdoptionSurvey {
         let context = [&b"truyvet adoption 1"[..], &id].concat();
         let chunk_length = optimal_chunk_length(provinces);
         Self::of(context, provinces, chunk_length, REPORTS_MIN)
+    }
+
+    /// The same survey's batch of this number. Shares are bound to it, so that none counts in another: an
+    /// [`Aggregator`] knows the reports of its own batch alone, and a survey that is counted more than once without
+    /// this would count a report again that somebody sends again. Devices have to be told the number of the batch that
+    /// runs; what comes late is refused.
+    #[must_use]
+    pub fn batch(&self, number: u32) -> Self {
+        let context = [&self.context[..], b" batch ", &number.to_be_bytes()].concat();
+        Self {
+            context,
+            ..self.clone()
+        }
     }
 
     fn of(

@@ -88,6 +88,17 @@ fn a_share_alone_is_random() {
 }
 
 #[test]
+fn a_report_of_another_batch() {
+    let survey = survey(1);
+    let (first, second) = (survey.batch(1), survey.batch(2));
+    let once = report(&first, 3, 1);
+    assert_eq!(count(&mut pair(&first), &once), [Ok(()); 2]);
+    let refused = [Err(ReportRefused::NotOneProvince); 2];
+    assert_eq!(count(&mut pair(&second), &once), refused);
+    assert_eq!(count(&mut pair(&survey), &once), refused);
+}
+
+#[test]
 fn a_report_replayed() {
     let survey = survey(1);
     let mut pair = pair(&survey);

@@ -84,15 +84,36 @@ impl EncounterLog {
     /// A part of each day's share of the budget is kept for them, 64 KiB or a quarter of a small share, so that no
     /// flood of sightings keeps them out; beside that they may take what the day has left.
     ///
+    /// An entry is of a day that is kept, or of tomorrow at the latest: an older one would be deleted by the next purge
+    /// although it was acknowledged, and one that a clock in disorder has dated years ahead would be kept for as long.
+    /// Today is what [`observe`](EncounterLog::observe) was told last. If it was told nothing since the log was opened, it
+    /// is the day of the newest of `entries`, which then is not checked: the reading of an earlier run may be as old as
+    /// the log.
+    ///
     /// # Errors
     ///
-    /// [`LogError::EntryTooLong`], and nothing is stored then; [`LogError::DayFull`], [`LogError::Io`],
+    /// [`LogError::EntryTooLong`], [`LogError::EntryDay`], and nothing is stored then; [`LogError::DayFull`], [`LogError::Io`],
     /// [`LogError::TooManySegments`], and those of earlier days are stored then.
     pub fn append_entries(&mut self, entries: &[LogEntry]) -> Result<(), LogError> {
+        let observed = self.clock.map(|clock| clock.wall.utc_day());
+        let newest = entries.iter().map(|entry| entry.at.utc_day()).max();
+        match observed.or(newest) {
+            Some(today) => self.append_entries_on(today, entries),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`append_entries`](Self::append_entries), for a caller who knows which day it is.
+    pub(crate) fn append_entries_on(
+        &mut self,
+        today: UtcDay,
+        entries: &[LogEntry],
+    ) -> Result<(), LogError> {
         let lengths = entries.iter().map(|entry| entry.bytes.len());
         if let Some(len) = lengths.max().filter(|len| *len > LogEntry::BYTES_MAX) {
             return Err(LogError::EntryTooLong { len });
         }
+        self.require_kept(today, entries)?;
         for of_day in entries.chunk_by(|a, b| a.at.utc_day() == b.at.utc_day()) {
             let Some(day) = of_day.first().map(|entry| entry.at.utc_day()) else {
                 continue;
@@ -107,6 +128,16 @@ impl EncounterLog {
             })?;
         }
         Ok(())
+    }
+
+    fn require_kept(&self, today: UtcDay, entries: &[LogEntry]) -> Result<(), LogError> {
+        let first = today.saturating_sub(self.options.retention_days());
+        let last = UtcDay::from_unix_days(today.unix_days().saturating_add(1));
+        let mut days = entries.iter().map(|entry| entry.at.utc_day());
+        match days.find(|day| !(first..=last).contains(day)) {
+            Some(day) => Err(LogError::EntryDay { day, first, last }),
+            None => Ok(()),
+        }
     }
 }
 

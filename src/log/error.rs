@@ -99,6 +99,16 @@ pub enum LogError {
         /// Its length.
         len: usize,
     },
+    /// An entry is of a day that is not kept, or that is still to come.
+    #[error("expected an entry of a day from {first} to {last}, got one of {day}")]
+    EntryDay {
+        /// Its day.
+        day: UtcDay,
+        /// The oldest day that is kept.
+        first: UtcDay,
+        /// The last day allowed: tomorrow.
+        last: UtcDay,
+    },
     /// An entry does not fit into what the log may take up.
     #[error("{day} has taken its part of the log's budget, no more entries are stored in it")]
     DayFull {

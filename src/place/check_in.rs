@@ -202,15 +202,22 @@ fn visits_of(mut records: Vec<(Timestamp, Record)>) -> Vec<Visit> {
                 });
             }
             Record::Out { place, from_ms } => {
-                let of_this = |visit: &&mut Visit| {
+                let of_this = |visit: &Visit| {
                     visit.place.as_bytes() == &place
                         && visit.from.unix_millis() == from_ms
                         && at.since(visit.from) <= STAY_MAX
                 };
-                let visit = visits.iter_mut().rev().find(of_this);
-                if let Some(visit) = visit.filter(|visit| !visit.checked_out) {
-                    visit.until = at;
-                    visit.checked_out = true;
+                // Whoever has come to another place has left this one, even if he says so later.
+                let mut next = None;
+                for visit in visits.iter_mut().rev() {
+                    if of_this(visit) {
+                        if !visit.checked_out {
+                            visit.until = next.unwrap_or(at);
+                            visit.checked_out = true;
+                        }
+                        break;
+                    }
+                    next = Some(visit.from);
                 }
             }
         }

@@ -25,6 +25,10 @@ use entry::{ENTRY_BYTES, TAG_BYTES};
 /// in 1.6 MB.
 pub const ENTRIES_MAX: usize = 10_000;
 
+/// The entries of one place and day that a list may hold, so that a visit opens no more. Chosen: one for each quarter
+/// of an hour.
+pub const ENTRIES_OF_PLACE_MAX: usize = 96;
+
 /// The bytes that one list may have.
 pub const LIST_BYTES_MAX: usize =
     HEADER_BYTES + ENTRIES_MAX * ENTRY_BYTES + COMPACT_SIGNATURE_BYTES;
@@ -102,6 +106,12 @@ pub enum PlaceListError {
         /// Which entry, from 0.
         index: usize,
     },
+    /// More entries of one place and day than [`ENTRIES_OF_PLACE_MAX`].
+    #[error("entry {index}: expected at most {ENTRIES_OF_PLACE_MAX} of one place and day")]
+    TooManyOfOnePlace {
+        /// The first entry too many, from 0.
+        index: usize,
+    },
     /// An entry that breaks a rule. One refuses the whole list.
     #[error("entry {index}: {fault}")]
     Entry {
@@ -118,6 +128,7 @@ pub enum PlaceListError {
 /// A list whose signature holds.
 #[derive(Clone, Copy)]
 pub struct PlaceList<'a> {
+    fingerprint: [u8; 4],
     sequence: u32,
     published_s: u32,
     salt: [u8; SALT_BYTES],
@@ -150,6 +161,10 @@ impl<'a> PlaceList<'a> {
     /// a list takes the place of all with lower numbers, and none of those is taken any more. The same list
     /// may come again.
     ///
+    /// `trusted` are keys of this one authority, all that it signs with. An app that trusts several keeps a
+    /// `newest_seen` for each and verifies with the keys of each: among the keys of two, a high number of the one would
+    /// supersede every list of the other. [`signed_by`](Self::signed_by) says which key it was.
+    ///
     /// # Errors
     ///
     /// [`PlaceListError`], by name.
@@ -174,6 +189,7 @@ impl<'a> PlaceList<'a> {
         // All of it is the authority's from here on.
         let (entries, _) = rest.as_chunks::<ENTRY_BYTES>();
         let list = Self {
+            fingerprint: header.fingerprint,
             sequence: header.sequence,
             published_s: header.published_s,
             salt: header.salt,
@@ -198,10 +214,25 @@ impl<'a> PlaceList<'a> {
         }
         let tags = self.entries.iter().map(tag_of);
         let later = self.entries.iter().skip(1).map(tag_of);
-        match tags.zip(later).position(|(tag, next)| tag > next) {
-            Some(before) => Err(PlaceListError::OutOfOrder { index: before + 1 }),
+        if let Some(before) = tags.zip(later).position(|(tag, next)| tag > next) {
+            return Err(PlaceListError::OutOfOrder { index: before + 1 });
+        }
+        let crowded = |run: &[[u8; ENTRY_BYTES]]| {
+            let ends = run.first().zip(run.last());
+            ends.is_some_and(|(first, last)| tag_of(first) == tag_of(last))
+        };
+        let mut runs = self.entries.windows(ENTRIES_OF_PLACE_MAX + 1);
+        match runs.position(crowded) {
+            Some(first) => Err(PlaceListError::TooManyOfOnePlace {
+                index: first + ENTRIES_OF_PLACE_MAX,
+            }),
             None => Ok(()),
         }
+    }
+
+    /// The fingerprint of the trusted key whose signature holds.
+    pub fn signed_by(&self) -> [u8; 4] {
+        self.fingerprint
     }
 
     /// Its number: a list takes the place of all of the same authority with lower ones.

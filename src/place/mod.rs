@@ -25,8 +25,8 @@ mod poster;
 pub use check_in::{CheckInError, CheckIns, STAY_ASSUMED, STAY_MAX};
 pub use code::{CODE_CHARS_MAX, NAME_BYTES_MAX, PlaceCode, PlaceCodeError, SCANNED_BYTES_MAX};
 pub use list::{
-    ENTRIES_MAX, EntryFault, LIST_BYTES_MAX, MESSAGE_BYTES_MAX, PlaceList, PlaceListDraft,
-    PlaceListError, PlaceMessage,
+    ENTRIES_MAX, ENTRIES_OF_PLACE_MAX, EntryFault, LIST_BYTES_MAX, MESSAGE_BYTES_MAX, PlaceList,
+    PlaceListDraft, PlaceListError, PlaceMessage,
 };
 pub use matching::{PlaceExposure, PlaceMatchConfig, Visit};
 pub use personal::{Disclosures, PersonalField};
@@ -143,11 +143,29 @@ impl Place {
 
 /// Whether `text` can be shown to a person as it is: something to read, nothing that controls a terminal,
 /// and nothing unseen that turns or splits what stands around it.
-fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     let unseen = |c: char| {
         c.is_control()
             || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}')
-            || c == '\u{FEFF}'
+            || matches!(c, '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+            // Hangul's fillers, which are letters that show nothing.
+            || matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
     };
     !text.trim().is_empty() && !text.chars().any(unseen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unseen_characters_are_not_plain() {
+        assert!(is_plain("Phở Thìn, 13 Lò Đúc – ข้าว 식당 🍜"));
+        let unseen = "\u{0007}\u{00AD}\u{061C}\u{115F}\u{1160}\u{180E}\u{200B}\u{200F}\u{2028}\u{202E}\u{2060}\
+                      \u{206F}\u{3164}\u{FEFF}\u{FFA0}\u{E0000}\u{E0041}\u{E007F}";
+        for c in unseen.chars() {
+            assert!(!is_plain(&format!("Ph{c}ở")), "{c:?}");
+            assert!(!is_plain(&c.to_string()), "{c:?} alone");
+        }
+    }
 }

@@ -20,9 +20,18 @@ const QUIET_MODULES: i32 = 4;
 /// Where the code begins, from the top.
 const CODE_TOP: u32 = 108;
 
-/// Columns in a line of the name, a wide character being two. Chosen: what fits the sheet at [`NAME_SIZE`].
-const NAME_COLUMNS: usize = 24;
-const NAME_SIZE: u32 = 12;
+/// Sizes of the name, of which the largest is taken whose lines end above the code. Chosen: at the last, the longest name
+/// has five lines wherever it breaks.
+const NAME_SIZES: [u32; 3] = [12, 10, 8];
+
+/// What a line of the name is wide, in columns times their size, a wide character being two columns. Chosen: 24 columns
+/// at size 12 fit the sheet.
+const NAME_WIDTH: u32 = 288;
+
+/// The name's first line, and where its last stands at the latest: what hangs below, a quarter of the size, ends before
+/// the quiet zone, which has 9.8 mm at most.
+const NAME_TOP: u32 = 52;
+const NAME_BOTTOM: u32 = 95;
 
 /// What is to be done, and what becomes of it.
 const ABOVE: [&str; 2] = ["Quét mã này khi bạn đến", "Scan this code when you come in"];
@@ -51,10 +60,9 @@ pub fn poster_svg(code: &PlaceCode) -> Result<String, PlaceCodeError> {
     );
     line(&mut svg, 24, 9, ABOVE[0]);
     line(&mut svg, 34, 7, ABOVE[1]);
-    let mut y = 52;
-    for part in lines_of(code.unverified_name()) {
-        line(&mut svg, y, NAME_SIZE, &part);
-        y += NAME_SIZE + 2;
+    let (size, name) = laid_out(code.unverified_name());
+    for (y, part) in (NAME_TOP..).step_by(size as usize + 2).zip(&name) {
+        line(&mut svg, y, size, part);
     }
     draw(&mut svg, &qr);
     for (index, text) in (0..).zip(BELOW) {
@@ -100,12 +108,26 @@ fn draw(svg: &mut String, qr: &QrCode) {
     svg.push_str("\"/>\n</g>\n");
 }
 
-/// `name` in lines, broken at spaces where it can be.
-fn lines_of(name: &str) -> Vec<String> {
+/// The size of `name`, and its lines.
+fn laid_out(name: &str) -> (u32, Vec<String>) {
+    let [.., smallest] = NAME_SIZES;
+    let in_lines = |size| (size, lines_of(name, (NAME_WIDTH / size) as usize));
+    let mut sizes = NAME_SIZES.into_iter().map(in_lines);
+    let fitting = sizes.find(|(size, lines)| last_line(*size, lines.len()) <= NAME_BOTTOM);
+    fitting.unwrap_or_else(|| in_lines(smallest))
+}
+
+/// Where the last of so many lines stands.
+fn last_line(size: u32, lines: usize) -> u32 {
+    NAME_TOP + (size + 2) * (lines as u32).saturating_sub(1)
+}
+
+/// `name` in lines of so many columns, broken at spaces where it can be.
+fn lines_of(name: &str, columns_max: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in name.split_whitespace() {
         let fits = lines.last().is_some_and(|line| {
-            line.is_empty() || columns(line) + 1 + columns(word) <= NAME_COLUMNS
+            line.is_empty() || columns(line) + 1 + columns(word) <= columns_max
         });
         if !fits {
             lines.push(String::new());
@@ -115,7 +137,7 @@ fn lines_of(name: &str) -> Vec<String> {
         for c in word.chars() {
             if lines
                 .last()
-                .is_some_and(|line| columns(line) + width(c) > NAME_COLUMNS)
+                .is_some_and(|line| columns(line) + width(c) > columns_max)
             {
                 lines.push(String::new());
             }

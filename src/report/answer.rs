@@ -9,6 +9,8 @@
 //! # Ok::<(), truyvet::report::answer::AnswerError>(())
 //! ```
 
+use std::fmt;
+
 /// Bytes of every answer. Chosen: the smallest envelope, and a certificate several times over.
 pub const ANSWER_BYTES: usize = 1024;
 
@@ -22,7 +24,7 @@ const HEADER_BYTES: usize = MAGIC.len() + 3;
 pub const NAME_CHARS_MAX: usize = 64;
 
 /// What became of a message. A dummy's sender learns nothing, and there is nothing to learn.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Answer {
     /// Nothing was asked.
@@ -33,6 +35,18 @@ pub enum Answer {
     Certificate(Vec<u8>),
     /// The message was refused, for the reason of this name: lower-case letters, digits and `_`.
     Refused(String),
+}
+
+/// Not the certificate, which says a diagnosis.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Accepted => f.write_str("Accepted"),
+            Self::Certificate(bytes) => write!(f, "Certificate({} bytes)", bytes.len()),
+            Self::Refused(name) => f.debug_tuple("Refused").field(name).finish(),
+        }
+    }
 }
 
 /// Bytes that are no answer, or an answer that does not fit.

@@ -20,6 +20,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::place::is_plain;
 use crate::time::{Timestamp, UtcDay};
 
 /// Bytes of the name of who asks. Chosen: no authority has a longer one.
@@ -88,6 +89,9 @@ impl ConsentRequest {
         if got > ASKED_BY_BYTES_MAX {
             let max = ASKED_BY_BYTES_MAX;
             return Err(ConsentError::NameTooLong { got, max });
+        }
+        if !is_plain(&self.asked_by) {
+            return Err(ConsentError::NameNotPlain);
         }
         let (today, last) = (now.utc_day(), self.last);
         if last > today {
@@ -164,6 +168,9 @@ pub enum ConsentError {
         /// Bytes it may have.
         max: usize,
     },
+    /// The name has characters that are unseen, control a terminal, or turn the direction of the text.
+    #[error("expected a name of who asks that shows as it is")]
+    NameNotPlain,
     /// The last day has not come.
     #[error("expected days until today, {today}, got {last}")]
     Future {
@@ -257,5 +264,14 @@ mod tests {
         let request = ConsentRequest::new("a".repeat(201), TODAY, TODAY);
         let too_long = ConsentError::NameTooLong { got: 201, max: 200 };
         assert_eq!(granted(request), Err(too_long));
+    }
+
+    #[test]
+    fn a_name_that_does_not_show_as_it_is() {
+        for name in ["CDC\n", "CDC\u{202E}", "C\u{200B}DC", "\u{1B}[2JCDC"] {
+            let request = ConsentRequest::new(name, TODAY, TODAY);
+            assert_eq!(granted(request), Err(ConsentError::NameNotPlain));
+        }
+        assert!(granted(ConsentRequest::new("CDC Hải Dương", TODAY, TODAY)).is_ok());
     }
 }

@@ -1,9 +1,10 @@
 //! The envelope of everything that a device sends: sealed to an authority (RFC 9180), padded to a few
 //! fixed sizes.
 //!
-//! Whoever carries it learns to which authority it goes and how many KiB it has. What it is, and whether
-//! it is anything at all, stands in the sealed part: a [dummy](seal_dummy) looks like a report. Who sent
-//! it is not authenticated here; what a report has to show for itself is inside.
+//! Whoever carries the envelope learns from it to which authority it goes and how many KiB it has. What it is, and
+//! whether it is anything at all, stands in the sealed part: a [dummy](seal_dummy) looks like a report. That is
+//! said of the envelope alone: the answer to it is not sealed, and whoever ends the TLS that carries it reads there
+//! what the envelope was. Who sent it is not authenticated here; what a report has to show for itself is inside.
 //!
 //! ```
 //! use truyvet::report::sealed::{AuthorityPrivateKey, MessageKind, open, seal};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use truyvet::EncounterLog;
-use truyvet::log::{EntryKind, LogEntry, LogOptions, MemoryKey, MemoryStorage};
+use truyvet::log::{EntryKind, LogEntry, LogError, LogOptions, MemoryKey, MemoryStorage};
+use truyvet::report::health::message::HealthMessage;
 use truyvet::report::health::{Diary, DiaryError};
 
 use super::*;
@@ -136,4 +137,80 @@ fn what_no_release_of_today_reads_is_counted() {
     let diary = diary(&log);
     assert_eq!((diary.all().len(), diary.unreadable()), (1, 1));
     assert!(diary.damage().is_empty());
+}
+
+/// Neither as text nor as bytes, in decimal or hexadecimal.
+#[test]
+fn debug_says_nothing_of_what_was_declared() {
+    let mut log = log();
+    let mut diary = diary(&log);
+    let first = diary.append(&mut log, full_with_note(), NOW).unwrap();
+    let checked = everything().check(NOW).unwrap();
+    let record = checked.to_bytes().to_vec();
+    let mut payload = vec![1];
+    payload.extend((record.len() as u16).to_le_bytes());
+    payload.extend(&record);
+    payload.extend([201, 202, 203]);
+    let message = HealthMessage::from_bytes(&payload).unwrap();
+    let shown = [
+        format!("{checked:?} {:?}", checked.id()),
+        format!("{message:?}"),
+        format!("{diary:?} {:?} {first:?}", diary.all()),
+    ];
+    let id = first.0;
+    let secret = [
+        "ngo",
+        "khan",
+        "Cough",
+        "Positive",
+        "Pain",
+        "CloseContact",
+        "201, 202",
+        "c9ca",
+        "symptoms",
+        "onset",
+        "note",
+    ];
+    let bytes = [&record[..4], &record[record.len() - 4..], &id[..4]];
+    for shown in shown {
+        for secret in secret {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+        for bytes in bytes {
+            let decimal = format!("{bytes:?}");
+            let decimal = decimal.trim_matches(['[', ']']);
+            assert!(!shown.contains(decimal), "{decimal} in {shown}");
+        }
+        assert!(!shown.contains(&first.to_string()), "{shown}");
+    }
+}
+
+fn full_with_note() -> HealthDeclaration {
+    let mut declaration = everything();
+    declaration.corrects = None;
+    declaration
+}
+
+/// One that speaks of 21 days may have been made 20 days ago; a log of 14 would delete it at once.
+#[test]
+fn made_before_the_days_that_the_log_keeps() {
+    let mut log = log();
+    let mut diary = diary(&log);
+    let made = |days_ago: u64| {
+        let mut declaration = full();
+        declaration.window = Window::Days21;
+        declaration.made_at = NOW.saturating_sub(Duration::from_secs(days_ago * 86_400));
+        declaration
+    };
+    diary.append(&mut log, made(14), NOW).unwrap();
+    for days_ago in [15, 20] {
+        let refused = diary.append(&mut log, made(days_ago), NOW);
+        assert!(
+            matches!(&refused, Err(DiaryError::Log(LogError::EntryDay { first, .. }))
+                if *first == NOW.utc_day().saturating_sub(14)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(diary.all().len(), 1);
+    assert_eq!(self::diary(&log).all().len(), 1);
 }

@@ -8,7 +8,7 @@ use truyvet::report::health::message::{
     ATTACHMENT_BYTES_MAX, HealthMessage, HealthMessageError, seal_declaration,
 };
 use truyvet::report::health::{HealthJsonError, JSON_BYTES_MAX, RECORD_BYTES_MAX, RecordError};
-use truyvet::report::sealed::{AuthorityPrivateKey, MessageKind, open};
+use truyvet::report::sealed::{AuthorityPrivateKey, MessageKind, SizeClass, open};
 
 use super::*;
 
@@ -170,7 +170,10 @@ fn a_declaration_reaches_its_authority_and_nobody_else() {
     let key = authority.public_key().unwrap();
     let checked = everything().check(NOW).unwrap();
     let photograph = vec![0xD8; ATTACHMENT_BYTES_MAX];
-    for (attachment, len) in [(&[][..], 1 << 10), (&photograph[..], 1 << 18)] {
+    for (attachment, len) in [
+        (&[][..], SizeClass::USUAL.envelope_bytes()),
+        (&photograph[..], 1 << 18),
+    ] {
         let envelope = seal_declaration(&key, &checked, attachment).unwrap();
         assert_eq!(envelope.len(), len);
         assert!(open(&[AuthorityPrivateKey::generate().unwrap()], &envelope).is_err());

@@ -1,6 +1,7 @@
 //! What the owner enters.
 
 use truyvet::log::{EntryKind, LogEntry, LogOptions, MemoryStorage};
+use truyvet::time::ClockReading;
 
 use super::golden::copy_of;
 use super::reading::flip;
@@ -189,4 +190,59 @@ fn entries_of_a_golden_log() {
         let dir = copy_of(older);
         assert_eq!(entries(dir.path()).unwrap(), [], "{older}");
     }
+}
+
+fn observed(day: u32, options: LogOptions) -> EncounterLog {
+    let mut log = EncounterLog::open_on(MemoryStorage::default(), key(), options).unwrap();
+    let wall = UtcDay::from_unix_days(DAY.unix_days() + day).start();
+    log.observe(ClockReading { wall, uptime: None });
+    log
+}
+
+/// The entry's day is the refused one; nothing of what was given with it is stored.
+fn refused_whole(log: &mut EncounterLog, entries: &[LogEntry], refused: UtcDay) {
+    let error = log.append_entries(entries).unwrap_err();
+    assert!(
+        matches!(&error, LogError::EntryDay { day, .. } if *day == refused),
+        "{error}"
+    );
+    assert_eq!(log.reader().unwrap().entries().unwrap().count(), 0);
+}
+
+#[test]
+fn entry_of_a_day_to_come() {
+    let mut log = observed(0, LogOptions::default());
+    let after_tomorrow = declared(2 * DAY_MS);
+    let day = after_tomorrow.at.utc_day();
+    refused_whole(&mut log, &[declared(0), after_tomorrow], day);
+    // 2030, of a clock that has jumped.
+    let at = Timestamp::from_unix_seconds(1_893_456_000);
+    let jumped = LogEntry { at, ..declared(0) };
+    refused_whole(&mut log, std::slice::from_ref(&jumped), at.utc_day());
+    log.append_entries(&[declared(0), declared(2 * DAY_MS - 1)])
+        .unwrap();
+}
+
+#[test]
+fn entry_older_than_the_retention() {
+    for retention in [14, 21] {
+        let options = LogOptions::default().with_retention_days(retention);
+        let options = options.unwrap();
+        let mut log = observed(retention + 1, options.clone());
+        refused_whole(&mut log, &[declared(DAY_MS), declared(DAY_MS - 1)], DAY);
+        log.append_entries(&[declared(DAY_MS)]).unwrap();
+        log.purge(UtcDay::from_unix_days(DAY.unix_days() + retention + 1))
+            .unwrap();
+        assert_eq!(log.reader().unwrap().entries().unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn without_a_clock_the_newest_entry_is_of_today() {
+    let keys = key();
+    let log = EncounterLog::open_on(MemoryStorage::default(), keys, LogOptions::default());
+    let mut log = log.unwrap();
+    refused_whole(&mut log, &[declared(0), declared(15 * DAY_MS)], DAY);
+    log.append_entries(&[declared(DAY_MS), declared(15 * DAY_MS)])
+        .unwrap();
 }

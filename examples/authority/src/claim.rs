@@ -16,11 +16,11 @@ use crate::codes::{hashes, report_type, report_type_number};
 use crate::database::DatabaseError;
 use crate::database::codes::{self, Exchange, Findings};
 use crate::database::filed::Filing;
-use crate::database::inbox::Work;
+use crate::database::inbox::{self, Work};
 use crate::database::used::Used;
 use crate::evidence;
 use crate::service::Service;
-use crate::settings::{INBOX_KEPT_S, REQUEST_LIFETIME_S};
+use crate::settings::{FOR_STAFF_BYTES_MAX, INBOX_KEPT_S, REQUEST_LIFETIME_S};
 
 /// A message that has been read.
 pub(crate) enum Claim {
@@ -99,6 +99,9 @@ impl Claim {
         Ok(match self {
             Self::Nothing => done("dummy", Answer::Nothing, Duration::ZERO),
             Self::Refused(name) => refused(name),
+            Self::Declaration if inbox::for_staff_bytes(connection)? > FOR_STAFF_BYTES_MAX => {
+                refused("inbox_full")
+            }
             Self::Declaration => Outcome {
                 work: Work::ForStaff,
                 filing: Filing::Declaration,
@@ -122,18 +125,22 @@ impl Claim {
             },
             Self::Report(report) => {
                 let valid = report.certificate().expires_at().since(now);
-                let keys = report.keys().iter();
+                let reported = report.keys().to_vec();
+                let keys = reported.iter();
                 let keys = keys.map(|key| KeyReference::of(key).to_bytes()).collect();
                 match service
                     .verifier
                     .authorise(*report, now, &mut Used(connection))
                 {
-                    Ok(authorised) => Outcome {
-                        work: Work::Publish,
-                        replaces: authorised.replaces.map(report_type_number),
-                        filing: Filing::Report(keys),
-                        ..done("report_accepted", Answer::Accepted, valid.max(kept))
-                    },
+                    Ok(authorised) => {
+                        evidence::note_published(connection, service, &reported, now)?;
+                        Outcome {
+                            work: Work::Publish,
+                            replaces: authorised.replaces.map(report_type_number),
+                            filing: Filing::Report(keys),
+                            ..done("report_accepted", Answer::Accepted, valid.max(kept))
+                        }
+                    }
                     Err(NotAuthorised::Refused(refusal)) => refused(refusal_name(&refusal)),
                     Err(NotAuthorised::Used(error)) => return Err(error),
                     Err(_) => return Err(DatabaseError::NotCommitted),

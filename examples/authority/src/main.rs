@@ -57,9 +57,13 @@ struct Args {
     /// Random characters of a code, beside its check character
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u8).range(8..=16))]
     code_length: u8,
-    /// Minutes between two runs of publishing; 0: at the start, and when staff asks
+    /// Minutes between two runs of publishing; 0: only when staff asks
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     publish_minutes: u16,
+    /// Hours without publishing after which it goes on by itself: after more, the clock may be wrong, and it waits for
+    /// a start with more hours
+    #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u16).range(1..))]
+    pause_max_hours: u16,
     /// Milliseconds whose multiples answers wait for
     #[arg(long, value_name = "MS", default_value_t = 250)]
     answer_grid_ms: u16,
@@ -98,6 +102,7 @@ impl Args {
             codes,
             answer_grid: Duration::from_millis(self.answer_grid_ms.into()),
             publish_every: (minutes > 0).then(|| Duration::from_secs(60 * minutes)),
+            pause_max: Duration::from_secs(3600 * u64::from(self.pause_max_hours)),
             demonstration: self.demonstration,
             certificate_lifetime: chosen.certificate_lifetime,
         })

@@ -31,8 +31,9 @@ use crate::staff::Staff;
 /// Envelopes that are read from the database at a time. Chosen: half a MiB of the usual size.
 const READ_AT_ONCE: usize = 128;
 
-/// Hours that a demonstration may let the clock run ahead at once: the longest pause that the publisher goes on after.
-const ADVANCE_HOURS_MAX: u16 = 7 * 24;
+/// Hours that a demonstration may let the clock run ahead at once: a day less than the longest pause
+/// that the publisher usually goes on after.
+const ADVANCE_HOURS_MAX: u16 = 6 * 24;
 
 /// Why nothing was published.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum PublishingError {
     /// The publisher.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// A report that waits was sealed or certified with a key that was taken away since. It stays until the key is back.
+    #[error("a report that waits does not open or verify with the keys there are")]
+    Unreadable,
     /// The thread that publishes ended.
     #[error("publishing was interrupted")]
     Interrupted,
@@ -59,6 +63,7 @@ pub async fn run(service: &Shared) -> Result<Published, PublishingError> {
     let begun = Instant::now();
     // Before the inbox is read: what comes later belongs to a later hour, or is read by the next run.
     let now = service.clock.now();
+    close_hours(service, now).await?;
     let keys = waiting_keys(service).await?;
     let shared = service.clone();
     let publish = move || {
@@ -78,9 +83,29 @@ pub async fn run(service: &Shared) -> Result<Published, PublishingError> {
         .database
         .run(move |connection| inbox::done(connection, &ids))
         .await?;
+    if published.closed > 0 {
+        // The run that closed them was given them, or they would wait for a later hour: it was killed afterwards.
+        let closed = published.closed;
+        eprintln!("authority: {closed} keys of hours that an earlier run has closed are done");
+    }
     let keys = u64::try_from(published.keys).unwrap_or(u64::MAX);
     service.metrics.published(keys, begun.elapsed());
     Ok(published)
+}
+
+/// Notes, before the inbox is read, which hours a run at `now` closes: a report that comes afterwards is published with a
+/// later one, even if the clock is set back.
+pub(crate) async fn close_hours(service: &Shared, now: Timestamp) -> Result<(), PublishingError> {
+    let shared = service.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let store = FolderStore::new(&shared.settings.folder);
+        let signers = [&shared.keys.publication];
+        shared.publisher.closes_until(&store, &signers, now)
+    });
+    let until = asked.await.map_err(|_| PublishingError::Interrupted)??;
+    let close = move |connection: &_| inbox::close(connection, until.unix_seconds());
+    service.database.run(close).await?;
+    Ok(())
 }
 
 /// The keys of all reports that wait.
@@ -98,33 +123,34 @@ async fn waiting_keys(service: &Shared) -> Result<Vec<AcceptedKey>, PublishingEr
         after = last.id;
         let shared = service.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            read.iter()
-                .flat_map(|waiting| accepted_keys(&shared, waiting))
-                .collect::<Vec<_>>()
+            let opened = read.iter().map(|waiting| accepted_keys(&shared, waiting));
+            opened.collect::<Result<Vec<_>, _>>()
         });
-        keys.extend(opened.await.map_err(|_| PublishingError::Interrupted)?);
+        let opened = opened.await.map_err(|_| PublishingError::Interrupted)??;
+        keys.extend(opened.into_iter().flatten());
     }
 }
 
 /// The keys of a report, which was authorised when it came: the same check at the same time says the same.
-fn accepted_keys(service: &Service, waiting: &Waiting) -> Vec<AcceptedKey> {
-    let accepted_at = Timestamp::from_unix_seconds(waiting.received_at);
+/// One that no longer opens stops the run: an hour that is closed without its keys does not come again.
+fn accepted_keys(
+    service: &Service,
+    waiting: &Waiting,
+) -> Result<Vec<AcceptedKey>, PublishingError> {
+    let received_at = Timestamp::from_unix_seconds(waiting.received_at);
     let keys = std::slice::from_ref(&service.keys.envelope);
     let report = open(keys, &waiting.envelope)
         .ok()
         .and_then(|opened| DiagnosisReport::from_bytes(&opened.payload).ok());
     let mut used = AsItWas(waiting.replaces.map(report_type));
     let authorised = report.and_then(|report| {
-        let authorised = service.verifier.authorise(report, accepted_at, &mut used);
+        let authorised = service.verifier.authorise(report, received_at, &mut used);
         authorised.ok()
     });
-    let Some(authorised) = authorised else {
-        // Sealed to a key that was taken away since. It stays until somebody brings the key back.
-        eprintln!("authority: a report that waits cannot be opened with the keys there are");
-        return Vec::new();
-    };
+    let authorised = authorised.ok_or(PublishingError::Unreadable)?;
+    let accepted_at = Timestamp::from_unix_seconds(waiting.publish_after);
     let report = ReportId(u64::try_from(waiting.id).unwrap_or_default());
-    authorised.into_accepted_keys(accepted_at, report).collect()
+    Ok(authorised.into_accepted_keys(accepted_at, report).collect())
 }
 
 /// What had been reported when a report came.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, timeout};
 
 use truyvet::publication::publisher::{Publisher, PublisherOptions};
 use truyvet::publication::signature::{KeyError, SigningKey};
@@ -96,7 +96,8 @@ impl Service {
         let certificate = SigningKey::from_pkcs8_der(keys.certificate.as_pkcs8_der())?;
         let signer = CertificateSigner::new(certificate).lifetime(settings.certificate_lifetime)?;
         let verifier = CertificateVerifier::new([signer.verification_key().clone()]);
-        let options = PublisherOptions::new(&settings.region);
+        let mut options = PublisherOptions::new(&settings.region);
+        options.pause_max = settings.pause_max;
         let publisher = Publisher::new(options, keys.padding.duplicate());
         let service = Self {
             signer,
@@ -127,6 +128,10 @@ impl Service {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServiceError> {
+        // Before the first message: an older database, or the clock, may be behind what is published.
+        if let Err(error) = publishing::close_hours(&self, self.clock.now()).await {
+            eprintln!("authority: publishing: {error}");
+        }
         let (stopping, mut stopped) = watch::channel(false);
         let chores = tokio::spawn(self.clone().chores(stopped.clone()));
         let stop = async move {
@@ -153,13 +158,16 @@ impl Service {
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let never = Duration::from_secs(365 * 86_400);
-        let mut publish = interval(self.settings.publish_every.unwrap_or(never));
+        // At once, so that what a killed process began is finished; or never.
+        let mut publish = match self.settings.publish_every {
+            Some(every) => interval(every),
+            None => interval_at(Instant::now() + never, never),
+        };
         publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = stopped.changed() => return,
                 _ = sweep.tick() => self.sweep().await,
-                // The first tick comes at once: what a killed process began is finished.
                 _ = publish.tick() => {
                     if let Err(error) = publishing::run(&self).await {
                         eprintln!("authority: publishing: {error}");

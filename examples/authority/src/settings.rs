@@ -23,8 +23,10 @@ pub struct Settings {
     /// Multiples of this after its last byte, a message is answered, whatever was in it. Zero answers at once: for
     /// measuring alone.
     pub answer_grid: Duration,
-    /// How often keys are published without being asked to. None: at the start, and when staff asks.
+    /// How often keys are published without being asked to, from the start on. None: only when staff asks.
     pub publish_every: Option<Duration>,
+    /// The longest pause after which publishing goes on by itself.
+    pub pause_max: Duration,
     /// Whether staff may let the clock run ahead.
     pub demonstration: bool,
 }
@@ -45,6 +47,8 @@ impl Settings {
             answer_grid: Duration::from_millis(250),
             // Chosen: the hour of the smallest package.
             publish_every: Some(Duration::from_secs(3600)),
+            // The publisher's own.
+            pause_max: Duration::from_secs(7 * 86_400),
             demonstration: false,
         }
     }
@@ -65,6 +69,10 @@ pub const INBOX_KEPT_S: u64 = 14 * 86_400;
 /// reports of 4 KiB, or thirty thousand of 64 KiB with what was heard, in the 14 days for which they stay.
 pub const INBOX_BYTES_MAX: u64 = 2 << 30;
 
+/// Bytes of them, with their answers, that are kept for staff. Chosen: a quarter, so that declarations, which need no
+/// code, close the service to no report.
+pub const FOR_STAFF_BYTES_MAX: u64 = INBOX_BYTES_MAX / 4;
+
 /// How long a sender may take over a request. Chosen: 256 KiB on a bad telephone line.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -80,7 +88,7 @@ pub const REQUEST_KEPT_S: u64 = INBOX_KEPT_S;
 /// Requests that may wait for an answer at once. Chosen: as many as codes may be open.
 pub const REQUESTS_OPEN_MAX: u32 = 10_000;
 
-/// How long it is kept that somebody opened a day of his own. Chosen: the cases who met him on that day report it for 14 days,
+/// How long it is kept that somebody opened a day of his own, or that it was published. Chosen: the cases who met him on that day report it for 14 days,
 /// and evidence may refer to such a report for another 14; two for clocks.
 pub const OWN_DAY_KEPT_S: u64 = 30 * 86_400;
 

@@ -1,6 +1,7 @@
 //! Seeds of what a device sends.
 
 use truyvet::entropy::{SeededEntropy, SystemEntropy};
+use truyvet::log::{EncounterLog, LogOptions, MemoryKey, MemoryStorage};
 use truyvet::protocol::bluezone::PublishedEntry;
 use truyvet::protocol::gaen::DiagnosisKey;
 use truyvet::protocol::{ProtocolKind, PublishedKey, ReportType};
@@ -49,7 +50,10 @@ pub fn messages() -> Result<Seeds, Failure> {
     let report = finished(keys_only)?;
     add("certificate", 4, report.certificate().as_bytes());
     add("report", 3, &report.to_bytes()?);
-    let digests = prepared(Scope::WithHeardDigests)?.with_heard_digests(vec![9; 40])?;
+    let log_key = MemoryKey::new(Secret::new([5; 32]));
+    let log = EncounterLog::open_on(MemoryStorage::default(), log_key, LogOptions::default())?;
+    let digests = prepared(Scope::WithHeardDigests)?
+        .with_heard_from(&log.reader()?, &mut SeededEntropy::new(2))?;
     add("report with digests", 3, &finished(digests)?.to_bytes()?);
     let sightings = [
         sighting([3; 16].into(), true)?,

@@ -218,3 +218,26 @@ fn neither_place_nor_name_is_printed() {
     };
     assert!(!format!("{visit:?}").contains("Phở"));
 }
+
+#[test]
+fn checked_out_after_the_next_check_in() {
+    let mut log = log();
+    let (market, cinema) = (place("Chợ"), place("Rạp"));
+    log.append_entries(&[market.check_in(at(60)).unwrap()])
+        .unwrap();
+    let visit = read(&log).visits()[0].clone();
+    log.append_entries(&[
+        cinema.check_in(at(120)).unwrap(),
+        market.check_in(at(200)).unwrap(),
+        visit.check_out(at(300)).unwrap(),
+    ])
+    .unwrap();
+    assert_eq!(
+        told(&read(&log)),
+        [
+            ("Chợ".into(), 60, 120, true),
+            ("Rạp".into(), 120, 200, false),
+            ("Chợ".into(), 200, 440, false),
+        ]
+    );
+}

@@ -6,7 +6,7 @@ use super::super::PlaceId;
 use super::entry::{
     ENTRY_BYTES, Entry, EntryFault, EntryKeys, PlaceMessage, SALT_BYTES, TAG_BYTES,
 };
-use super::{DOMAIN, ENTRIES_MAX, Header, PlaceListError, by_day};
+use super::{DOMAIN, ENTRIES_MAX, ENTRIES_OF_PLACE_MAX, Header, PlaceListError, by_day};
 use crate::entropy::Entropy;
 use crate::publication::signature::{KeyError, SigningKey};
 use crate::time::{Timestamp, UtcDay};
@@ -47,8 +47,8 @@ impl PlaceListDraft {
     ///
     /// # Errors
     ///
-    /// [`PlaceListError::Entry`] with the rule that is broken, or [`PlaceListError::TooManyEntries`]; nothing
-    /// is added then.
+    /// [`PlaceListError::Entry`] with the rule that is broken, or [`PlaceListError::TooManyEntries`], or
+    /// [`PlaceListError::TooManyOfOnePlace`]; nothing is added then.
     pub fn add(
         &mut self,
         id: PlaceId,
@@ -79,6 +79,10 @@ impl PlaceListDraft {
                 return Err(PlaceListError::TooManyEntries { got: index + 1 });
             }
             let day = part.start.utc_day();
+            let of_this = |(place, of, _): &&(PlaceId, UtcDay, Entry)| (*place, *of) == (id, day);
+            if self.entries.iter().filter(of_this).count() == ENTRIES_OF_PLACE_MAX {
+                return Err(PlaceListError::TooManyOfOnePlace { index });
+            }
             let entry = Entry::new(&part, message.clone())
                 .and_then(|entry| entry.check(day.start()..day.end(), self.published_at))
                 .map_err(|fault| refused(index, fault))?;

@@ -359,3 +359,56 @@ proptest::proptest! {
         proptest::prop_assert!(PlaceList::verify(&magic, &[], at(21), None).is_err());
     }
 }
+
+#[test]
+fn too_many_of_one_place() {
+    let key = key();
+    let mut draft = draft();
+    let more = ENTRIES_OF_PLACE_MAX - 1;
+    for _ in 0..more {
+        draft
+            .add(id(1), at(8)..at(9), &told("place.monitor"))
+            .unwrap();
+    }
+    let one_more = draft.add(id(1), at(8)..at(9), &told("place.monitor"));
+    let index = draft.entries.len();
+    assert_eq!(one_more, Err(PlaceListError::TooManyOfOnePlace { index }));
+    assert_eq!(index, 2 + more, "nothing is added");
+    // The next day has its own, as far as the list's time allows.
+    let before = DAY.saturating_sub(1).start();
+    let early = before..before.saturating_add(Duration::from_secs(60));
+    draft.add(id(1), early, &told("place.monitor")).unwrap();
+    let trusted = [key.verification_key().clone()];
+    let bytes = draft.sign(&key, &mut SeededEntropy::new(1)).unwrap();
+    let list = PlaceList::verify(&bytes, &trusted, at(21), None).unwrap();
+    assert_eq!(
+        list.of_place(&id(1), DAY).unwrap().len(),
+        ENTRIES_OF_PLACE_MAX
+    );
+    // An authority that does not keep to the library, with all entries of one place among them.
+    for entries in [97, ENTRIES_MAX] {
+        let mut draft = PlaceListDraft::new(7, at(20));
+        draft
+            .add(id(1), at(8)..at(9), &told("place.monitor"))
+            .unwrap();
+        let entry = draft.entries[0].clone();
+        draft.entries.resize(entries, entry);
+        let bytes = draft.sign(&key, &mut SeededEntropy::new(1)).unwrap();
+        let refused = refusal(&bytes, &key);
+        assert!(
+            matches!(refused, PlaceListError::TooManyOfOnePlace { .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn which_key_has_signed() {
+    let keys = [key(), key()];
+    let trusted = [0, 1].map(|of: usize| keys[of].verification_key().clone());
+    for (key, trusted_key) in keys.iter().zip(&trusted) {
+        let bytes = signed(key);
+        let list = PlaceList::verify(&bytes, &trusted, at(21), None).unwrap();
+        assert_eq!(list.signed_by(), trusted_key.fingerprint());
+    }
+}

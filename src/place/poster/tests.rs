@@ -114,14 +114,40 @@ fn names_are_broken_where_they_can_be() {
             vec!["河内市立中央图书馆阅览室", "大厅"],
         ),
     ] {
-        assert_eq!(lines_of(name), expected);
+        assert_eq!(
+            laid_out(name),
+            (12, expected.into_iter().map(str::to_owned).collect())
+        );
     }
-    // The longest still ends above the code.
-    let most = lines_of(&"W".repeat(NAME_BYTES_MAX)).len() as u32;
+}
+
+/// Baselines and sizes of the name's lines on the sheet end above the quiet zone.
+fn ends_above_the_code(name: &str) {
+    assert!(name.len() <= NAME_BYTES_MAX);
+    let (size, lines) = laid_out(name);
+    let quiet_mm = 4.0 * f64::from(CODE_EDGE) / 49.0;
+    let last = f64::from(last_line(size, lines.len()));
     assert!(
-        52 + (NAME_SIZE + 2) * (most - 1) < CODE_TOP - 8,
-        "{most} lines"
+        last + f64::from(size) / 4.0 <= f64::from(CODE_TOP) - quiet_mm,
+        "{name}: {} lines of {size}",
+        lines.len()
     );
+    assert_eq!(lines.concat().replace(' ', ""), name.replace(' ', ""));
+}
+
+#[test]
+fn the_longest_names_end_above_the_code_wherever_they_break() {
+    let five_of_13_and_one_of_10 = "abcdefghijklm ".repeat(5) + "abcdefghij";
+    assert_eq!(five_of_13_and_one_of_10.len(), NAME_BYTES_MAX);
+    ends_above_the_code(&five_of_13_and_one_of_10);
+    assert_eq!(laid_out(&five_of_13_and_one_of_10).0, 10);
+    ends_above_the_code(&"W".repeat(NAME_BYTES_MAX));
+    // Two lengths in turn, with the worst for each width among them: a short word before one that fills a line.
+    for (a, b) in (1..NAME_BYTES_MAX).flat_map(|a| (1..NAME_BYTES_MAX).map(move |b| (a, b))) {
+        let pair = format!("{} {} ", "x".repeat(a), "y".repeat(b));
+        let name = pair.repeat(NAME_BYTES_MAX);
+        ends_above_the_code(name[..NAME_BYTES_MAX].trim_end());
+    }
 }
 
 #[test]

@@ -201,11 +201,28 @@ impl Publisher {
         self.roll_up(store, &mut index, &trusted, signers)?;
         self.drop_old(&mut index);
         if index != before || version.is_none() {
-            index.number += 1;
+            index.number = next_number(&index);
             store.replace_index(&index.sign(signers)?, version.as_ref())?;
         }
         let deleted = self.delete_old(store, &index)?;
         Ok(tally.published(&before, &index, deleted))
+    }
+
+    /// The hour until which a run at `now` closes. What becomes publishable before it is published by that run if it is
+    /// given it, and never if it comes later: whoever stores a report after having asked stores an
+    /// [`accepted_at`](AcceptedKey::accepted_at) of at least this, so that a clock that is set back loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`], by name, as of [`run`](Self::run).
+    pub fn closes_until(
+        &self,
+        store: &dyn PublicationStore,
+        signers: &[&SigningKey],
+        now: Timestamp,
+    ) -> Result<Timestamp, PublishError> {
+        let (index, _) = self.index(store, &self.trusted(signers), now)?;
+        Ok(self.due(&index, now)?.until)
     }
 
     fn trusted(&self, signers: &[&SigningKey]) -> Vec<VerificationKey> {
@@ -320,6 +337,13 @@ impl Publisher {
         }
         Ok(deleted)
     }
+}
+
+/// One more, or the hours since 1970 if that is higher: devices refuse a lower number than they have read, and a
+/// publication that was lost or restored is past all that it had before as soon as another hour is published.
+fn next_number(index: &Index) -> u64 {
+    let hours = index.published_until.unix_seconds() / Cycle::Hourly.length().as_secs();
+    index.number.saturating_add(1).max(hours)
 }
 
 #[cfg(test)]

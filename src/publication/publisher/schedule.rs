@@ -22,7 +22,8 @@ pub struct AcceptedKey {
     pub key: PublishedKey,
     /// When it was accepted. Every run from [`settle`](super::PublisherOptions::settle) after that time on must be
     /// given the key, until its report is [`finished`](super::Published::finished): one that comes later is
-    /// not published.
+    /// not published. By a clock that may be set back, at least what
+    /// [`closes_until`](super::Publisher::closes_until) said before.
     pub accepted_at: Timestamp,
     /// The report it came with.
     pub report: ReportId,
@@ -141,12 +142,12 @@ impl Due {
             tally.seen(accepted.report);
             if hour >= self.until {
                 tally.waits(accepted.report);
-            } else if hour >= self.from {
-                if harmless_at(&accepted.key) < self.until.saturating_sub(self.retention) {
-                    tally.too_old += 1;
-                } else {
-                    hours.entry(hour).or_default().add(accepted);
-                }
+            } else if hour < self.from {
+                tally.closed += 1;
+            } else if harmless_at(&accepted.key) < self.until.saturating_sub(self.retention) {
+                tally.too_old += 1;
+            } else {
+                hours.entry(hour).or_default().add(accepted);
             }
         }
         hours

@@ -22,9 +22,14 @@ pub struct Published {
     pub repeated: usize,
     /// Keys left out because their days are older than what is published.
     pub too_old: usize,
+    /// Keys of hours that an earlier run has closed. That run published them if it was given them, as after a run that
+    /// was killed; if not, they came too late and are published nowhere. A publisher cannot tell which.
+    pub closed: usize,
     /// Packages that were deleted.
     pub deleted: usize,
-    /// The reports of which no key waits: all are published, now or before. Whoever keeps them may forget them.
+    /// The reports of which no key waits: no run to come publishes any of them. Whoever gave each key to every run since
+    /// it was accepted may forget them: all were published, now or before, but those that are
+    /// [`too_old`](Self::too_old).
     pub finished: Vec<ReportId>,
 }
 
@@ -34,6 +39,7 @@ pub(super) struct Tally {
     pub(super) keys: usize,
     pub(super) repeated: usize,
     pub(super) too_old: usize,
+    pub(super) closed: usize,
     waiting: usize,
     seen: Vec<ReportId>,
     unfinished: Vec<ReportId>,
@@ -55,6 +61,7 @@ impl Tally {
             keys,
             repeated,
             too_old,
+            closed,
             waiting,
             seen,
             unfinished,
@@ -71,6 +78,7 @@ impl Tally {
             waiting,
             repeated,
             too_old,
+            closed,
             deleted,
             finished,
         }

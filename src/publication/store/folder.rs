@@ -93,10 +93,15 @@ impl BatchSource for FolderStore {
 
 impl PublicationStore for FolderStore {
     fn create(&self, name: &str, contents: &[u8]) -> Result<(), StoreError> {
-        match self.path(name)?.exists() {
-            true => Ok(()),
-            false => self.write(name, contents),
+        let path = self.path(name)?;
+        if !path.exists() {
+            return self.write(name, contents);
         }
+        // Whoever was killed after renaming it may not have synced it.
+        let io = |error| StoreError::failed(name, &error);
+        let folders = path.ancestors().skip(1);
+        let mut inside = folders.take_while(|folder| folder.starts_with(&self.folder));
+        inside.try_for_each(sync_folder).map_err(io)
     }
 
     fn index(&self) -> Result<Option<(Vec<u8>, Version)>, StoreError> {
@@ -109,7 +114,7 @@ impl PublicationStore for FolderStore {
 
     fn replace_index(&self, contents: &[u8], over: Option<&Version>) -> Result<(), StoreError> {
         let io = |error| StoreError::failed(LOCK, &error);
-        fs::create_dir_all(&self.folder).map_err(io)?;
+        create_folders(&self.folder).map_err(io)?;
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);
         let lock = options.open(self.folder.join(LOCK)).map_err(io)?;
@@ -143,7 +148,7 @@ impl PublicationStore for FolderStore {
 fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    create_folders(folder)?;
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     // Of two publishers, in one process or in two, each has its own.
     let unfinished = folder.join(format!(".{}-{number}{UNFINISHED}", process::id()));
@@ -156,9 +161,25 @@ fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Makes `folder` and those that it stands in, durably.
+fn create_folders(folder: &Path) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let within = folder.parent().unwrap_or(Path::new(""));
+    create_folders(within)?;
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    sync_folder(within)
+}
+
 /// Returns once what was renamed in `folder` is on the disk.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
+    let here = folder.as_os_str().is_empty();
+    let folder = if here { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 

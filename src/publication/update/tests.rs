@@ -92,7 +92,8 @@ fn index_missing() {
 fn index_downgraded() {
     let (old, new) = (store(28), MemoryStore::new(store(28).files()));
     publish("VN", &new, 29);
-    let (expected, got) = (3, 2);
+    let hours = |until| at(until).unix_seconds() / 3600;
+    let (expected, got) = (hours(29), hours(28));
     assert_eq!(
         refusal(&old, &cursor(&new)),
         UpdateError::Downgraded { expected, got }
@@ -102,10 +103,13 @@ fn index_downgraded() {
 
 #[test]
 fn index_forked() {
-    let (one, other) = (store(28), store(29));
+    let (one, other) = (store(29), MemoryStore::default());
+    let publisher = Publisher::new(PublisherOptions::new("VN"), Secret::new([9; 32]));
+    publisher.run(&other, [], &[&AUTHORITY], at(29)).unwrap();
+    let number = at(29).unix_seconds() / 3600;
     assert_eq!(
         refusal(&other, &cursor(&one)),
-        UpdateError::Forked { number: 2 }
+        UpdateError::Forked { number }
     );
 }
 

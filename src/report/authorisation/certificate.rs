@@ -25,14 +25,14 @@ pub const DIAGNOSIS_DAYS_MAX: u32 = 28;
 
 /// How long a certificate may be valid, and is by default. Chosen: the device uses it at once, if it is not out
 /// of reach; longer than a day is for those who wait for a network.
-const LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 const LIFETIME: Duration = Duration::from_secs(86_400);
 
 /// Bytes of an ECDSA signature on P-256, X9.62 DER, at most.
 const SIGNATURE_BYTES_MAX: usize = 72;
 
 /// What a health worker knows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Diagnosis {
     /// How the infection was established, or that it was not: [`ReportType::Revoked`].
     pub report_type: ReportType,
@@ -40,6 +40,12 @@ pub struct Diagnosis {
     pub test_date: Option<UtcDay>,
     /// The UTC day on which symptoms began, if it is known.
     pub onset: Option<UtcDay>,
+}
+
+impl fmt::Debug for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Diagnosis(..)")
+    }
 }
 
 /// A certificate's random name.
@@ -65,11 +71,21 @@ impl fmt::Debug for CertificateId {
 }
 
 /// An authority's word that the holder of some keys was tested, with its signature.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Certificate {
     pub(super) claims: Claims,
     pub(super) signature: Vec<u8>,
     bytes: Vec<u8>,
+}
+
+/// Not what it says, which its bytes do too.
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("issued_at", &self.issued_at())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is signed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
 
 use super::CertificateId;
 use crate::protocol::ReportType;
@@ -9,7 +10,7 @@ use crate::report::keys::{Commitment, KeyDigest};
 use crate::time::Timestamp;
 
 /// A report that was authorised.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UseOfCertificate {
     /// The certificate's name.
@@ -22,6 +23,16 @@ pub struct UseOfCertificate {
     pub report_type: ReportType,
     /// Until when it is to be known. Later the keys are too old to be reported again.
     pub keep_until: Timestamp,
+}
+
+/// Not what was said of the keys.
+impl fmt::Debug for UseOfCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UseOfCertificate")
+            .field("keys", &self.keys.len())
+            .field("keep_until", &self.keep_until)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is known of earlier reports: a table of a publisher's database, or [`UsedInMemory`].

@@ -1,8 +1,9 @@
 //! The publisher's check: nothing is published but what an authority certified, and once.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::certificate::{Certificate, CertificateId, Diagnosis, signer_id};
+use super::certificate::{Certificate, CertificateId, Diagnosis, LIFETIME_MAX, signer_id};
 use super::used::{UseOfCertificate, UsedCertificates};
 use crate::protocol::{PublishedKey, ReportType};
 use crate::publication::signature::VerificationKey;
@@ -46,7 +47,8 @@ impl CertificateVerifier {
     ///
     /// # Errors
     ///
-    /// [`Refusal::WrongSigner`], [`Refusal::Changed`], [`Refusal::NotYetValid`], [`Refusal::Expired`].
+    /// [`Refusal::WrongSigner`], [`Refusal::Changed`], [`Refusal::LivesTooLong`], [`Refusal::NotYetValid`],
+    /// [`Refusal::Expired`].
     pub fn verify(&self, certificate: &Certificate, now: Timestamp) -> Result<(), Refusal> {
         let claims = &certificate.claims;
         let message = claims.to_signed().map_err(|_| Refusal::Changed)?;
@@ -60,6 +62,11 @@ impl CertificateVerifier {
         }
         if !signers.any(|key| key.verify(&message, &certificate.signature)) {
             return Err(Refusal::Changed);
+        }
+        let lifetime = claims.expires_at.since(claims.issued_at);
+        if lifetime > LIFETIME_MAX {
+            let got_s = lifetime.as_secs();
+            return Err(Refusal::LivesTooLong { got_s });
         }
         if now.saturating_add(CLOCKS_DIFFER) < claims.issued_at {
             let from = claims.issued_at;
@@ -123,9 +130,14 @@ impl CertificateVerifier {
 
     /// Until no later certificate could admit its keys any more.
     fn keep_until(&self, certificate: &Certificate) -> Timestamp {
-        let days = u64::from(self.retention_days) + 2;
-        let of_keys = Duration::from_secs(days * 86_400);
-        certificate.expires_at().saturating_add(of_keys)
+        // Its last key is of the day on which it expires at the latest. The last certificate that could admit that key is
+        // issued at the end of so many days later, and lives as long as one may.
+        let days = u64::from(self.retention_days) + 1;
+        let issued = Duration::from_secs(days * 86_400);
+        certificate
+            .expires_at()
+            .saturating_add(issued)
+            .saturating_add(LIFETIME_MAX)
     }
 }
 
@@ -172,7 +184,7 @@ const fn weight(report_type: ReportType) -> u8 {
 
 /// A report that an authority stands behind. Nothing else makes one than
 /// [`CertificateVerifier::authorise`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AuthorisedReport {
     /// The name of its certificate.
@@ -188,6 +200,16 @@ pub struct AuthorisedReport {
     pub replaces: Option<ReportType>,
     /// What its owner gave beside the keys.
     pub contacts: Contacts,
+}
+
+/// Neither diagnosis nor keys.
+impl fmt::Debug for AuthorisedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorisedReport")
+            .field("keys", &self.keys.len())
+            .field("contacts", &self.contacts)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuthorisedReport {
@@ -231,6 +253,12 @@ pub enum Refusal {
     /// What it says is not what was signed: another onset, say.
     #[error("the certificate is not as it was signed")]
     Changed,
+    /// Valid for longer than any may be: what is noted of its keys would be forgotten before it expires.
+    #[error("expected a certificate that is valid for {} seconds at most, got {got_s}", LIFETIME_MAX.as_secs())]
+    LivesTooLong {
+        /// Seconds for which it is valid.
+        got_s: u64,
+    },
     /// Of the future.
     #[error("the certificate is not valid before {from}")]
     NotYetValid {
@@ -284,6 +312,7 @@ impl Refusal {
         match self {
             Self::WrongSigner => "wrong_signer",
             Self::Changed => "changed",
+            Self::LivesTooLong { .. } => "lives_too_long",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Expired { .. } => "expired",
             Self::OtherKeys => "other_keys",

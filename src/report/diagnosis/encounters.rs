@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ impl fmt::Debug for HeardEncounter {
 pub struct Encounters {
     /// The encounters, by their beginning; at most [`ENCOUNTERS_MAX`].
     pub heard: Vec<HeardEncounter>,
-    /// How many more there were, all of them shorter.
+    /// How many more there were, all of them heard for a shorter time.
     pub left_out: u32,
 }
 
@@ -56,20 +57,22 @@ impl fmt::Debug for Encounters {
     }
 }
 
-/// The encounters that `sightings` make. If there are too many, the longest are kept.
+/// The encounters that `sightings` make. If there are too many, those are kept that were heard for the longest time: not
+/// those with the longest time between first and last, which somebody makes who repeats an identifier in the evening.
 pub(super) fn gather(sightings: impl Iterator<Item = Sighting>) -> Encounters {
     let mut by_id: HashMap<(ProtocolKind, EphemeralId), Gathered> = HashMap::new();
     for sighting in sightings {
         let entry = by_id.entry((sighting.protocol, sighting.id));
         entry.or_default().add(&sighting);
     }
-    let mut heard: Vec<_> = by_id
+    let mut heard: Vec<(Duration, HeardEncounter)> = by_id
         .into_iter()
-        .map(|((protocol, id), gathered)| gathered.encounter(protocol, id))
+        .map(|((protocol, id), gathered)| (gathered.during, gathered.encounter(protocol, id)))
         .collect();
-    heard.sort_unstable_by_key(|it| (Reverse(it.last.since(it.first)), it.first, it.id));
+    heard.sort_unstable_by_key(|(during, it)| (Reverse(*during), it.first, it.id));
     let left_out = heard.len().saturating_sub(ENCOUNTERS_MAX);
     heard.truncate(ENCOUNTERS_MAX);
+    let mut heard: Vec<_> = heard.into_iter().map(|(_, it)| it).collect();
     heard.sort_unstable_by_key(|it| (it.first, it.id));
     Encounters {
         heard,
@@ -81,6 +84,8 @@ pub(super) fn gather(sightings: impl Iterator<Item = Sighting>) -> Encounters {
 #[derive(Default)]
 struct Gathered {
     times: Option<(Timestamp, Timestamp)>,
+    /// The sightings' durations together.
+    during: Duration,
     frames: u32,
     measured: Option<Measured>,
 }
@@ -98,6 +103,8 @@ impl Gathered {
     fn add(&mut self, sighting: &Sighting) {
         let (first, last) = self.times.unwrap_or((sighting.first, sighting.last));
         self.times = Some((first.min(sighting.first), last.max(sighting.last)));
+        let during = sighting.last.since(sighting.first);
+        self.during = self.during.saturating_add(during);
         self.frames = self.frames.saturating_add(u32::from(sighting.frames));
         if let Some(rssi) = sighting.rssi {
             let frames = i64::from(sighting.frames.max(1));
@@ -138,5 +145,52 @@ impl Measured {
             mean: Rssi::from_dbm(mean as i32)?,
             max: self.max,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sighting::Source;
+
+    fn sighting(number: u16, from_s: u64, for_s: u64) -> Sighting {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        Sighting {
+            protocol: ProtocolKind::Gaen,
+            id: id.into(),
+            metadata: None,
+            first: Timestamp::from_unix_seconds(from_s),
+            last: Timestamp::from_unix_seconds(from_s + for_s),
+            frames: 1,
+            rssi: None,
+            source: Source::ServiceData,
+        }
+    }
+
+    #[test]
+    fn brief_replays_far_apart_do_not_outrank_true_encounters() {
+        let number = |number: usize| u16::try_from(number).unwrap();
+        let true_ones = (0..ENCOUNTERS_MAX).map(|of| sighting(number(of), 40_000, 600));
+        let replayed = (ENCOUNTERS_MAX..2 * ENCOUNTERS_MAX).flat_map(|of| {
+            let at = |from_s| sighting(number(of), from_s, 1);
+            [at(20_000), at(70_000)]
+        });
+        let gathered = gather(replayed.chain(true_ones));
+        assert_eq!(gathered.heard.len(), ENCOUNTERS_MAX);
+        assert_eq!(gathered.left_out as usize, ENCOUNTERS_MAX);
+        let during = |it: &HeardEncounter| it.last.since(it.first);
+        let ten_minutes = Duration::from_secs(600);
+        assert!(gathered.heard.iter().all(|it| during(it) == ten_minutes));
+    }
+
+    #[test]
+    fn the_times_of_one_identifier_count_together() {
+        let pauses = (0..10).map(|of| sighting(0, 1_000 * of, 61));
+        let others = (1..=5_000).map(|of| sighting(of, 5_000, 600));
+        let gathered = gather(pauses.chain(others));
+        assert_eq!(gathered.left_out, 1);
+        let first = gathered.heard.first().unwrap();
+        assert_eq!(first.last, Timestamp::from_unix_seconds(9_061));
     }
 }

@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 
 use super::authorisation::{Certificate, VerificationCode};
 use super::consent::{Consent, Scope};
+use super::evidence::{HeardDigests, HeardError};
 use super::keys::{Commitment, InvalidKeys, days_of};
 use super::sealed::{AuthorityPublicKey, MessageKind, SealError, SizeClass, seal_in};
-use crate::entropy::{EntropyError, SystemEntropy, random_secret};
+use crate::entropy::{Entropy, EntropyError, SystemEntropy, random_secret};
+use crate::log::LogReader;
 use crate::protocol::PublishedKey;
 use crate::secret::Secret;
 use crate::sighting::Sighting;
@@ -174,13 +176,25 @@ impl PreparedReport {
         Ok(Self { contacts, ..self })
     }
 
-    /// Adds digests of what was heard, in whatever form the authority reads.
+    /// Adds digests of what `log` heard on the days consented to, and on no other. If more was heard than
+    /// [fits](super::evidence::DIGEST_CLASSES), those of which the fewest frames were heard are left out. Parts of the log
+    /// that are damaged are passed over.
     ///
     /// # Errors
     ///
-    /// [`ReportError::OutOfScope`] unless that was agreed to ([`Scope::WithHeardDigests`]),
-    /// [`ReportError::HeardTooLong`].
-    pub fn with_heard_digests(self, digests: Vec<u8>) -> Result<Self, ReportError> {
+    /// [`HeardError::Report`] with [`ReportError::OutOfScope`] unless that was agreed to
+    /// ([`Scope::WithHeardDigests`]); [`HeardError::Log`], [`HeardError::Entropy`].
+    pub fn with_heard_from(
+        self,
+        log: &LogReader,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, HeardError> {
+        self.require(Scope::WithHeardDigests)?;
+        let heard = HeardDigests::of_log(log, self.consent.days(), &self.keys, entropy)?;
+        Ok(self.with_heard_digests(heard.to_bytes()?)?)
+    }
+
+    fn with_heard_digests(self, digests: Vec<u8>) -> Result<Self, ReportError> {
         self.require(Scope::WithHeardDigests)?;
         let (got, max) = (digests.len(), HEARD_BYTES_MAX);
         if got > max {
@@ -200,6 +214,11 @@ impl PreparedReport {
     /// What a certificate is wanted for.
     pub fn commitment(&self) -> Commitment {
         Commitment::to_keys(&self.keys, &self.secret)
+    }
+
+    /// What its owner gives beside the keys.
+    pub fn contacts(&self) -> &Contacts {
+        &self.contacts
     }
 
     /// The consent that this report spends.

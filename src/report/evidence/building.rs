@@ -27,15 +27,15 @@ impl ContactEvidence {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError`].
+    /// [`EvidenceError`]; the consent is spent then too.
     pub fn build(
-        consent: &EvidenceConsent,
+        consent: EvidenceConsent,
         now: Timestamp,
         published: &[PublishedKey],
         exposures: &[Exposure],
         log: &LogReader,
     ) -> Result<Self, EvidenceError> {
-        let heard = heard(consent, published, exposures, log)?;
+        let heard = heard(&consent, published, exposures, log)?;
         if heard.is_empty() {
             return Err(EvidenceError::NoContact);
         }
@@ -46,7 +46,7 @@ impl ContactEvidence {
         let openings = openings(&heard, &log.own_keys()?, now)?;
         Ok(Self {
             request: consent.request,
-            asked_by: consent.asked_by.clone(),
+            asked_by: consent.asked_by,
             contacts: heard.iter().map(contact).collect(),
             openings,
         })

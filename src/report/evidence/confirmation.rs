@@ -34,7 +34,8 @@ pub struct Confirmation {
     pub f0_heard_f1: Option<usize>,
     /// The slots of both. Their minutes are F1's word.
     pub mutual: Extent,
-    /// The own keys that F1 opened. They are to be kept with F1's case: another's evidence must not have them.
+    /// The own keys that F1 opened, one of each opening. They are to be kept with F1's case: another's evidence must not
+    /// have them.
     pub fingerprints: Vec<DayFingerprint>,
 }
 
@@ -73,6 +74,16 @@ impl fmt::Display for Confirmation {
             ),
         }
     }
+}
+
+/// What an authority knows of an own key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum KnownDay {
+    /// Another's evidence opened it.
+    OtherEvidence,
+    /// It was published, by this authority or by another: anybody can open it.
+    Published,
 }
 
 /// Evidence that does not fit the request, the report, or itself.
@@ -143,6 +154,12 @@ pub enum EvidenceRefused {
         /// Which opening, counted from 0.
         opening: usize,
     },
+    /// An opening of a key that was published, in whichever report: who has read it could be anybody.
+    #[error("opening {opening} is of a published key")]
+    OwnKeyPublished {
+        /// Which opening, counted from 0.
+        opening: usize,
+    },
     /// An opening of a key that another's evidence had opened.
     #[error("opening {opening} is of a key that was in other evidence")]
     OwnKeyUsedBefore {
@@ -151,8 +168,11 @@ pub enum EvidenceRefused {
     },
 }
 
-/// Checks `evidence`, which is to answer `request`, against `report`. `used` tells whether another's evidence had
-/// opened that own key before: who copies evidence cannot have it count as his.
+/// Checks `evidence`, which is to answer `request`, against `report`. `known` tells what is known of an own key: whether
+/// another's evidence had [opened](Confirmation::fingerprints) it before, so that who copies evidence cannot have it count
+/// as his, and whether it is [of a published key](DayFingerprint::of_published), which everybody can open. It must know
+/// all published keys that there are, not this report's alone, for as long as reports of their days are confirmed
+/// against. It is asked 191 times for each opening of Bluezone, and once for one of GAEN.
 ///
 /// # Errors
 ///
@@ -161,7 +181,7 @@ pub fn confirm(
     evidence: &ContactEvidence,
     request: EvidenceRequest,
     report: CaseReport<'_>,
-    used: impl Fn(&DayFingerprint) -> bool,
+    known: impl Fn(&DayFingerprint) -> Option<KnownDay>,
 ) -> Result<Confirmation, EvidenceRefused> {
     if evidence.request != request {
         return Err(EvidenceRefused::AnotherRequest);
@@ -184,20 +204,25 @@ pub fn confirm(
     let mut fingerprints = Vec::new();
     let mut heard = BTreeSet::new();
     for (number, opening) in evidence.openings.iter().enumerate() {
-        let (fingerprint, identifiers) = check_opening(number, opening, &claimed, &advertised)?;
-        if used(&fingerprint) {
-            return Err(EvidenceRefused::OwnKeyUsedBefore { opening: number });
+        let identifiers = check_opening(number, opening, &claimed, &advertised)?;
+        match opening.fingerprints().iter().find_map(&known) {
+            None => fingerprints.extend(opening.fingerprint()),
+            Some(KnownDay::Published) => {
+                return Err(EvidenceRefused::OwnKeyPublished { opening: number });
+            }
+            Some(KnownDay::OtherEvidence) => {
+                return Err(EvidenceRefused::OwnKeyUsedBefore { opening: number });
+            }
         }
-        fingerprints.push(fingerprint);
         if let Some(digests) = report.heard {
             heard.extend(heard_by_case(opening, &identifiers, digests));
         }
     }
-    let known = report.heard.is_some() && !evidence.openings.is_empty();
+    let can_tell = report.heard.is_some() && !evidence.openings.is_empty();
     let mutual = claimed.iter().filter(|(slot, _)| heard.contains(slot));
     Ok(Confirmation {
         f1_heard_f0: Extent::of(claimed.values()),
-        f0_heard_f1: known.then_some(heard.len()),
+        f0_heard_f1: can_tell.then_some(heard.len()),
         mutual: Extent::of(mutual.map(|(_, minutes)| minutes)),
         fingerprints,
     })
@@ -220,13 +245,13 @@ fn heard_by_case(
     heard
 }
 
-/// What opening `number` is of, once it is known to be F1's own and of slots with a contact.
+/// The identifiers of opening `number`, once it is known to be of slots with a contact and not the report's.
 fn check_opening(
     number: usize,
     opening: &Opening,
     claimed: &BTreeMap<(ProtocolKind, u32), u32>,
     advertised: &Advertised,
-) -> Result<(DayFingerprint, Vec<(u32, EphemeralId)>), EvidenceRefused> {
+) -> Result<Vec<(u32, EphemeralId)>, EvidenceRefused> {
     let ends = [opening.first, opening.last].map(|slot| (opening.protocol(), slot));
     if !ends.iter().all(|slot| claimed.contains_key(slot)) {
         return Err(EvidenceRefused::OwnKeyWrongSlot { opening: number });
@@ -235,7 +260,7 @@ fn check_opening(
     if identifiers.iter().any(|(_, id)| advertised.has(id)) {
         return Err(EvidenceRefused::OwnKeyOfReport { opening: number });
     }
-    Ok((opening.fingerprint(), identifiers))
+    Ok(identifiers)
 }
 
 impl Extent {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::opening::{Opening, slots_per_day};
 use super::{EvidenceRequest, KeyReference, slot_day, slot_start};
 use crate::log::LogError;
+use crate::place::is_plain;
 use crate::protocol::{EphemeralId, FrameError, ProtocolKind};
 use crate::report::sealed::SealError;
 use crate::sighting::Attenuation;
@@ -23,8 +24,9 @@ pub(super) const OPENINGS_MAX: usize = 64;
 /// Bytes of the name of who asked. Chosen: a line on a screen.
 pub const ASKED_BY_MAX: usize = 100;
 
-/// The owner's consent to prove a contact: who asked, by which request, and for which days.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The owner's consent to prove a contact: who asked, by which request, and for which days. It cannot be copied, and is
+/// spent on one evidence.
+#[derive(Debug, Eq, PartialEq)]
 pub struct EvidenceConsent {
     pub(super) asked_by: String,
     pub(super) request: EvidenceRequest,
@@ -37,16 +39,19 @@ impl EvidenceConsent {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::AskedBy`], [`EvidenceError::NoDay`].
+    /// [`EvidenceError::AskedBy`], [`EvidenceError::AskedByNotPlain`], [`EvidenceError::NoDay`].
     pub fn new(
         asked_by: impl Into<String>,
         request: EvidenceRequest,
         days: impl IntoIterator<Item = UtcDay>,
     ) -> Result<Self, EvidenceError> {
         let (asked_by, days) = (asked_by.into(), BTreeSet::from_iter(days));
-        if !is_name(&asked_by) {
+        if !has_name_length(&asked_by) {
             let got = asked_by.len();
             return Err(EvidenceError::AskedBy { got });
+        }
+        if !is_plain(&asked_by) {
+            return Err(EvidenceError::AskedByNotPlain);
         }
         if days.is_empty() {
             return Err(EvidenceError::NoDay);
@@ -59,7 +64,7 @@ impl EvidenceConsent {
     }
 }
 
-pub(super) fn is_name(asked_by: &str) -> bool {
+pub(super) fn has_name_length(asked_by: &str) -> bool {
     (1..=ASKED_BY_MAX).contains(&asked_by.len())
 }
 
@@ -89,7 +94,7 @@ impl Strength {
 }
 
 /// An identifier of a published key that was heard in one slot.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Eq, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Contact {
     /// Of which protocol.
@@ -120,6 +125,17 @@ impl Contact {
     /// The UTC day.
     pub fn day(&self) -> UtcDay {
         slot_day(self.protocol, self.slot)
+    }
+}
+
+impl fmt::Debug for Contact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contact")
+            .field("protocol", &self.protocol)
+            .field("slot", &self.slot)
+            .field("minutes", &self.minutes)
+            .field("strength", &self.strength)
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,6 +219,9 @@ pub enum EvidenceError {
         /// Bytes there are.
         got: usize,
     },
+    /// A name that is blank, or has characters that are unseen, control a terminal, or turn the direction of the text.
+    #[error("expected a name of who asks that shows as it is")]
+    AskedByNotPlain,
     /// Consent to no day.
     #[error("expected consent to at least one day, got none")]
     NoDay,

@@ -10,6 +10,7 @@ use crate::crypto::sha256;
 use crate::entropy::{Entropy, EntropyError};
 use crate::log::{LogError, LogReader};
 use crate::protocol::{EphemeralId, ProtocolKind, PublishedKey};
+use crate::report::diagnosis::ReportError;
 use crate::sighting::Sighting;
 use crate::time::UtcDay;
 
@@ -24,7 +25,8 @@ const REPORT_LABEL: &[u8; 19] = b"truyvet heard for 1";
 
 type Digest = [u8; 16];
 
-/// Salted digests of the identifiers that a confirmed case heard, each with the slot in which it was heard.
+/// Salted digests of the identifiers that a confirmed case heard, each with the slot in which it was heard. A report is
+/// given them by [`PreparedReport::with_heard_from`](crate::report::diagnosis::PreparedReport::with_heard_from).
 ///
 /// Identifiers are 96 or 128 random bits, so that nobody finds one by trying. **Whoever has an identifier from
 /// elsewhere can test whether it was heard, and in which slot**: the authority that gets this can do so with other
@@ -47,18 +49,11 @@ struct Stored {
 }
 
 impl HeardDigests {
-    /// Digests of what `log` heard on `days`, for the report that gives out `keys`. To be called with its owner's consent to
-    /// these days and to [that](crate::report::consent::Scope::WithHeardDigests):
-    /// [`PreparedReport::with_heard_digests`](crate::report::diagnosis::PreparedReport::with_heard_digests) takes
-    /// [its bytes](Self::to_bytes).
+    /// Digests of what `log` heard on `days`, for the report that gives out `keys`.
     ///
-    /// If more was heard than fits, those that were heard least are left out, which
-    /// a flood of invented identifiers is. Parts of the log that are damaged are passed over.
-    ///
-    /// # Errors
-    ///
-    /// [`HeardError`].
-    pub fn of_log(
+    /// If more was heard than fits, those of which the fewest frames were heard are left out. Parts of the log that are
+    /// damaged are passed over.
+    pub(in crate::report) fn of_log(
         log: &LogReader,
         days: impl IntoIterator<Item = UtcDay>,
         keys: &[PublishedKey],
@@ -75,11 +70,8 @@ impl HeardDigests {
     }
 
     /// As [`of_log`](Self::of_log), of `sightings` of any kind of which those of `days` count.
-    ///
-    /// # Errors
-    ///
-    /// [`HeardError::Entropy`].
-    pub fn of_sightings<'s>(
+    #[cfg(test)]
+    pub(super) fn of_sightings<'s>(
         sightings: impl IntoIterator<Item = &'s Sighting>,
         days: impl IntoIterator<Item = UtcDay>,
         keys: &[PublishedKey],
@@ -164,10 +156,13 @@ impl TryFrom<Stored> for HeardDigests {
     }
 }
 
-/// No digests of what was heard can be made or read.
+/// No digests of what was heard can be made, added or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeardError {
+    /// The report does not take them: its owner did not agree to that.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The log could not be listed.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -9,13 +9,16 @@
 //! # What it proves, and what not
 //!
 //! - **F0 heard F1** is proven by a digest of an identifier of F1's, made before anybody was told that F0 was ill: an
-//!   opening cannot be made up around an identifier that was overheard. It is as good as F0's digests are: F0 may have
+//!   opening cannot be made up around an identifier that was overheard. Of a key that is published, everybody can make
+//!   one: an authority refuses those that it [knows](DayFingerprint::of_published). It is as good as F0's digests are: F0 may have
 //!   let some out, and heard F1 through a relay, or from afar.
 //! - **F1 heard F0** is F1's word. Its identifiers follow from F0's keys, which are published by then, so that
 //!   everybody can compute them; what is checked is only that the word is possible.
 //! - Nothing is proven of distance and of duration. Who shares an opening, shares what it proves.
 //!
 //! `docs/evidence.md` in the repository has each byte, and `docs/threat-model.md` what the authority learns.
+
+use std::fmt;
 
 use crate::entropy::{Entropy, EntropyError};
 use crate::protocol::{ProtocolKind, PublishedKey};
@@ -31,7 +34,7 @@ mod opening;
 mod tests;
 mod wire;
 
-pub use confirmation::{CaseReport, Confirmation, EvidenceRefused, Extent, confirm};
+pub use confirmation::{CaseReport, Confirmation, EvidenceRefused, Extent, KnownDay, confirm};
 pub use contact::{
     ASKED_BY_MAX, CONTACTS_MAX, Contact, ContactEvidence, Disclosure, EvidenceConsent,
     EvidenceError, Strength,
@@ -54,8 +57,15 @@ const fn kept_slots(protocol: ProtocolKind) -> u32 {
 }
 
 /// An authority's question to one contact, by sixteen random bytes; evidence answers one of them.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct EvidenceRequest([u8; 16]);
+
+/// Who has its bytes can answer it.
+impl fmt::Debug for EvidenceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EvidenceRequest(..)")
+    }
+}
 
 impl EvidenceRequest {
     /// A new one.
@@ -81,8 +91,14 @@ impl EvidenceRequest {
 }
 
 /// Which published key is meant: the first half of its [`KeyDigest`]. An authority finds the report by it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KeyReference([u8; 16]);
+
+impl fmt::Debug for KeyReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyReference(..)")
+    }
+}
 
 impl KeyReference {
     /// Bytes of a reference.

@@ -1,13 +1,19 @@
 //! Proof that identifiers are one's own: a secret that they follow from, and that nobody finds who heard them.
 
+use std::fmt;
+
 use super::{code_of, half, kept_slots};
 use crate::crypto::sha256;
-use crate::protocol::bluezone::{SALT, SLOTS_PER_DAY, pick};
-use crate::protocol::gaen::{ROLLING_PERIOD, RollingProximityIdentifierKey};
+use crate::protocol::bluezone::{DAY_SECONDS, DailyKey, SALT, SLOTS_PER_DAY, pick};
+use crate::protocol::gaen::{ROLLING_PERIOD, RollingProximityIdentifierKey, TemporaryExposureKey};
 use crate::protocol::own_key::DailySecret;
-use crate::protocol::{EphemeralId, FrameError, OwnKey, ProtocolKind};
+use crate::protocol::{EphemeralId, FrameError, OwnKey, ProtocolKind, PublishedKey};
 use crate::secret::Secret;
 use crate::time::IntervalNumber;
+
+/// The link of Bluezone's chain by which a day is noted, the day's first sub-key being 0: at least a day beyond any
+/// link that an opening begins with, however many of its slots it lies about.
+const NOTED: usize = 2 * SLOTS_PER_DAY as usize - 1;
 
 /// The identifiers that one own key had from slot `first` to slot `last`, of one UTC day.
 #[derive(Debug)]
@@ -27,15 +33,54 @@ pub(super) enum Opened {
     Gaen(Secret<16>),
 }
 
-/// Names the own key behind an opening, so that an authority notices one that comes again from somebody else. The same
-/// for all openings of one key, whichever slots they are of.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// Names the own key behind an opening, so that an authority notices one that comes again from somebody else, or that
+/// was published. The same for all openings of one key, whichever slots they are of, and for the published key.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DayFingerprint([u8; 16]);
 
 impl DayFingerprint {
     /// Its bytes.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0
+    }
+
+    /// Those of a published key, one for each day that it covers: who has the key can open these days as if they
+    /// were his own.
+    pub fn of_published(key: &PublishedKey) -> Vec<Self> {
+        match key {
+            PublishedKey::Bluezone(entry) => {
+                let days = (entry.time_end() - entry.time_start()) / DAY_SECONDS + 1;
+                let first = DailyKey::new(Secret::new(*entry.daily_key()));
+                let keys = std::iter::successors(Some(first), |key| Some(key.next_in_chain()));
+                (0..days)
+                    .zip(keys)
+                    .filter_map(|(_, key)| {
+                        let noted = sub_keys(key.secret(), 0).nth(NOTED)?;
+                        Some(Self::by(ProtocolKind::Bluezone, noted.expose()))
+                    })
+                    .collect()
+            }
+            PublishedKey::Gaen(key) => {
+                let tek = TemporaryExposureKey::new(Secret::new(*key.key()));
+                let rpik = tek.rolling_proximity_identifier_key();
+                let by = |rpik: &Secret<16>| Self::by(ProtocolKind::Gaen, rpik.expose());
+                rpik.iter().map(|rpik| by(rpik.secret())).collect()
+            }
+        }
+    }
+
+    fn by(protocol: ProtocolKind, secret: &[u8]) -> Self {
+        Self(half(sha256(&[
+            b"truyvet own day 1",
+            &[code_of(protocol)],
+            secret,
+        ])))
+    }
+}
+
+impl fmt::Debug for DayFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DayFingerprint(..)")
     }
 }
 
@@ -98,18 +143,28 @@ impl Opening {
         }
     }
 
-    pub(super) fn fingerprint(&self) -> DayFingerprint {
-        let label = b"truyvet own day 1";
-        let code = [code_of(self.protocol())];
-        DayFingerprint(half(match &self.secret {
+    pub(super) fn fingerprint(&self) -> Option<DayFingerprint> {
+        let all = self.fingerprints();
+        all.get(all.len() / 2).copied()
+    }
+
+    /// All by which its key may have been noted. Of a chain nobody can tell where in the day it stands, and F0's clock may
+    /// be false: an opening that lies about its slots by any number less than a day is known all the same. GAEN's
+    /// identifiers are of one interval each, and its key has one fingerprint.
+    pub(super) fn fingerprints(&self) -> Vec<DayFingerprint> {
+        let protocol = self.protocol();
+        match &self.secret {
             Opened::Bluezone(before) => {
-                let to_the_end = SLOTS_PER_DAY - 1 - self.first % SLOTS_PER_DAY;
-                let last = sub_keys(before, self.first).nth(to_the_end as usize);
-                let last = last.as_ref().map_or(&[][..], |last| last.expose());
-                sha256(&[label, &code, last])
+                let day = SLOTS_PER_DAY as usize;
+                let to_midnight = SLOTS_PER_DAY - self.first % SLOTS_PER_DAY;
+                sub_keys(before, self.first)
+                    .skip(to_midnight as usize)
+                    .take(2 * (NOTED - day) + 1)
+                    .map(|sub_key| DayFingerprint::by(protocol, sub_key.expose()))
+                    .collect()
             }
-            Opened::Gaen(rpik) => sha256(&[label, &code, rpik.expose()]),
-        }))
+            Opened::Gaen(rpik) => vec![DayFingerprint::by(protocol, rpik.expose())],
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::contact::{ASKED_BY_MAX, OPENINGS_MAX, is_name};
+use super::contact::{ASKED_BY_MAX, OPENINGS_MAX, has_name_length};
 use super::opening::{Opened, Opening};
 use super::{CONTACTS_MAX, Contact, ContactEvidence, EvidenceError, EvidenceRequest, KeyReference};
 use crate::codec;
+use crate::place::is_plain;
 use crate::protocol::ProtocolKind;
 use crate::report::sealed::{self, AuthorityPublicKey, MessageKind, Opened as Envelope, SizeClass};
 use crate::secret::Secret;
@@ -140,9 +141,12 @@ impl ContactEvidence {
             return Err(MalformedEvidence::Version { found: *version });
         }
         let stored: Stored = codec::decode(record).map_err(|_| MalformedEvidence::Record)?;
-        if !is_name(&stored.asked_by) {
+        if !has_name_length(&stored.asked_by) {
             let got = stored.asked_by.len();
             return Err(MalformedEvidence::AskedBy { got });
+        }
+        if !is_plain(&stored.asked_by) {
+            return Err(MalformedEvidence::AskedByNotPlain);
         }
         if stored.contacts.len() > CONTACTS_MAX {
             let got = stored.contacts.len();
@@ -210,6 +214,9 @@ pub enum MalformedEvidence {
         /// Bytes there are.
         got: usize,
     },
+    /// A name that is blank, or has characters that are unseen, control a terminal, or turn the direction of the text.
+    #[error("expected a name of who asked that shows as it is")]
+    AskedByNotPlain,
     /// Too many contacts.
     #[error("expected at most {CONTACTS_MAX} contacts, got {got}")]
     TooManyContacts {

@@ -1,5 +1,7 @@
 //! What has been declared on this device, in its encounter log.
 
+use std::fmt;
+
 use super::rules::id_of;
 use super::{
     CheckedDeclaration, DeclarationId, Form, HealthDeclaration, HealthError, Subject, Timestamp,
@@ -27,7 +29,7 @@ pub enum DiaryError {
 }
 
 /// A declaration of the diary.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Recorded {
     /// What a correction refers to it by.
@@ -38,6 +40,17 @@ pub struct Recorded {
     pub day: UtcDay,
     /// Whether a later one corrects it.
     pub is_corrected: bool,
+}
+
+/// Not its id, from which what it says can be guessed.
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorded")
+            .field("declaration", &self.declaration)
+            .field("day", &self.day)
+            .field("is_corrected", &self.is_corrected)
+            .finish_non_exhaustive()
+    }
 }
 
 /// All declarations that a log has, as far as its retention reaches. A corrected one stays beside its correction.
@@ -95,6 +108,10 @@ impl Diary {
 
     /// Checks `declaration` and appends it to `log`, which this diary is of.
     ///
+    /// It is kept with the day on which it was made, however far back it speaks of. One that was made before the days
+    /// that the log keeps, as one of [21 days](super::Window::Days21) may have been, is refused with
+    /// [`LogError::EntryDay`].
+    ///
     /// # Errors
     ///
     /// [`DiaryError`]; nothing is stored then.
@@ -108,7 +125,7 @@ impl Diary {
         if self.recorded.len() >= DECLARATIONS_MAX {
             return Err(DiaryError::Full);
         }
-        log.append_entries(&[checked.to_entry()])?;
+        log.append_entries_on(now.utc_day(), &[checked.to_entry()])?;
         Ok(self.note(&checked))
     }
 

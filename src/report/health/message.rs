@@ -1,5 +1,7 @@
 //! A declaration on its way to an authority, with what an app adds to it.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::super::sealed::{AuthorityPublicKey, MessageKind, SealError, SizeClass, seal_in};
@@ -72,12 +74,22 @@ pub fn seal_declaration(
 }
 
 /// What an authority finds in an envelope of [`MessageKind::HealthDeclaration`].
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Eq, PartialEq)]
 pub struct HealthMessage<'a> {
     /// What was declared: [`check`](HealthDeclaration::check) it, as a device may have kept no rule.
     pub declaration: HealthDeclaration,
     /// The app's attachment, at most [`ATTACHMENT_BYTES_MAX`] bytes; empty if there is none.
     pub attachment: &'a [u8],
+}
+
+/// Not what is attached: a photograph of a test, say.
+impl fmt::Debug for HealthMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealthMessage")
+            .field("declaration", &self.declaration)
+            .field("attachment_len", &self.attachment.len())
+            .finish()
+    }
 }
 
 impl<'a> HealthMessage<'a> {

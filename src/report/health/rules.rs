@@ -1,5 +1,6 @@
 //! What a declaration may say, and what not.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::record::to_bytes;
@@ -137,10 +138,19 @@ impl HealthError {
 }
 
 /// A declaration that keeps the rules.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct CheckedDeclaration {
     declaration: HealthDeclaration,
     record: Vec<u8>,
+}
+
+/// As of a [`HealthDeclaration`]: the record says all of it.
+impl fmt::Debug for CheckedDeclaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedDeclaration")
+            .field("declaration", &self.declaration)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CheckedDeclaration {

@@ -61,10 +61,12 @@ fn filled(
     let Some((tokens, filled_at)): Option<(u64, u64)> = stored else {
         return Ok((rate.burst, now));
     };
+    // A clock that was set back owes no refills for the time until it is there again.
+    let filled_at = filled_at.min(now);
     let refills = now.saturating_sub(filled_at) / rate.refill_s;
     let tokens = tokens.saturating_add(refills);
     if tokens >= rate.burst {
-        return Ok((rate.burst, now.max(filled_at)));
+        return Ok((rate.burst, now));
     }
     Ok((tokens, filled_at + refills * rate.refill_s))
 }

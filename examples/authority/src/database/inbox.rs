@@ -50,6 +50,8 @@ pub struct Waiting {
     pub id: i64,
     /// Unix seconds.
     pub received_at: u64,
+    /// Unix seconds before which nothing of it is published: no run has closed the hour to which they belong.
+    pub publish_after: u64,
     /// The report type that was said of the same keys before.
     pub replaces: Option<u8>,
     /// The envelope.
@@ -85,8 +87,9 @@ pub fn answered(
 pub fn keep(connection: &Connection, arrival: &Arrival<'_>) -> Result<i64, DatabaseError> {
     connection
         .prepare_cached(
-            "REPLACE INTO inbox (envelope_hash, work, replaces, answer, received_at, keep_until, envelope)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "REPLACE INTO inbox
+                 (envelope_hash, work, replaces, answer, received_at, keep_until, envelope, publish_after)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, max(?5, (SELECT closed_until FROM publishing)))",
         )?
         .execute((
             arrival.envelope_hash,
@@ -111,17 +114,43 @@ pub fn waiting_reports(
     count: usize,
 ) -> Result<Vec<Waiting>, DatabaseError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, received_at, replaces, envelope FROM inbox WHERE work = 1 AND id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, received_at, publish_after, replaces, envelope FROM inbox
+         WHERE work = 1 AND id > ?1 ORDER BY id LIMIT ?2",
     )?;
     let rows = statement.query_map((after, count), |row| {
         Ok(Waiting {
             id: row.get(0)?,
             received_at: row.get(1)?,
-            replaces: row.get(2)?,
-            envelope: row.get(3)?,
+            publish_after: row.get(2)?,
+            replaces: row.get(3)?,
+            envelope: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Notes that a run closes the hours before `until`, Unix seconds: what comes from now on belongs to a later one, whatever
+/// the clock says. The run reads the inbox afterwards.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub fn close(connection: &Connection, until: u64) -> Result<(), DatabaseError> {
+    connection
+        .prepare_cached("UPDATE publishing SET closed_until = max(closed_until, ?1)")?
+        .execute([until])?;
+    Ok(())
+}
+
+/// Bytes that are kept for staff, with their answers.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub fn for_staff_bytes(connection: &Connection) -> Result<u64, DatabaseError> {
+    Ok(connection
+        .prepare_cached("SELECT bytes FROM for_staff")?
+        .query_row((), |row| row.get(0))?)
 }
 
 /// Notes that these are published.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::DatabaseError;
 
 /// One text a version, never changed once released: a file of version n is brought on by those from n.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 4] = [
     "
     -- A code that was issued. Its text is nowhere: head and digest are keyed hashes of its beginning and of all of it.
     CREATE TABLE codes (
@@ -103,6 +103,33 @@ const MIGRATIONS: [&str; 2] = [
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX own_days_by_keeping ON own_days (keep_until);
 ",
+    "
+    -- Days of published keys, by keyed hashes of their fingerprints: whoever has read such a key can open its day as his.
+    CREATE TABLE published_days (
+        tag BLOB PRIMARY KEY,
+        keep_until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX published_days_by_keeping ON published_days (keep_until);
+",
+    "
+    -- The hour until which publishing has closed all hours, or is about to: Unix seconds. One row.
+    CREATE TABLE publishing (closed_until INTEGER NOT NULL) STRICT;
+    INSERT INTO publishing VALUES (0);
+    -- Of a report: when it came, or that hour as it was then if the clock has been set back since.
+    ALTER TABLE inbox ADD COLUMN publish_after INTEGER NOT NULL DEFAULT 0;
+    UPDATE inbox SET publish_after = received_at;
+
+    -- Bytes of envelopes and answers that are kept for staff. One row.
+    CREATE TABLE for_staff (bytes INTEGER NOT NULL) STRICT;
+    INSERT INTO for_staff
+        SELECT coalesce(sum(length(envelope) + length(answer)), 0) FROM inbox WHERE work = 2;
+    CREATE TRIGGER for_staff_comes AFTER INSERT ON inbox WHEN new.work = 2 BEGIN
+        UPDATE for_staff SET bytes = bytes + length(new.envelope) + length(new.answer);
+    END;
+    CREATE TRIGGER for_staff_goes AFTER DELETE ON inbox WHEN old.work = 2 BEGIN
+        UPDATE for_staff SET bytes = bytes - length(old.envelope) - length(old.answer);
+    END;
+",
 ];
 
 /// The version of a file that this release has brought up to date.
@@ -110,6 +137,8 @@ pub const SCHEMA_VERSION: usize = MIGRATIONS.len();
 
 /// Brings `connection`'s file up to date, whole or not at all.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), DatabaseError> {
+    // A row that is replaced is deleted for triggers too.
+    connection.pragma_update(None, "recursive_triggers", "ON")?;
     let transaction = connection.transaction()?;
     let version: usize = transaction.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     let Some(missing) = MIGRATIONS.get(version..) else {
@@ -156,6 +185,8 @@ mod tests {
         assert!(code.is_some());
         let reports = inbox::waiting_reports(&db, 0, 9).unwrap();
         assert_eq!(reports[0].envelope, [1, 1]);
+        assert_eq!(reports[0].publish_after, 100);
+        assert_eq!(inbox::for_staff_bytes(&db).unwrap(), 2);
         let declarations = filed::declarations_after(&db, 0, 9).unwrap();
         assert_eq!(
             (declarations[0].number, &declarations[0].envelope[..]),
@@ -167,6 +198,7 @@ mod tests {
             .query_row("SELECT count(*) FROM inbox", (), |row| row.get(0))
             .unwrap();
         assert_eq!(left, 0);
+        assert_eq!(inbox::for_staff_bytes(&db).unwrap(), 0);
         migrate(&mut db).unwrap();
     }
 }

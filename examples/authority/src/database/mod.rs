@@ -39,4 +39,7 @@ pub enum DatabaseError {
     /// The transaction that this was part of was not committed.
     #[error("the transaction was not committed")]
     NotCommitted,
+    /// A mistake of ours in this work, which was undone.
+    #[error("the work panicked")]
+    Panicked,
 }

@@ -1,4 +1,5 @@
-//! Contacts who were asked, what became of it, and which days of their own they opened.
+//! Contacts who were asked, what became of it, and which days of their own they opened; and days that are nobody's own
+//! any more, because they were published.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -150,11 +151,43 @@ pub fn note_days(
     Ok(())
 }
 
+/// Whether the key of `day` was published.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub fn is_published(connection: &Connection, day: &Tag) -> Result<bool, DatabaseError> {
+    let found = connection
+        .prepare_cached("SELECT 1 FROM published_days WHERE tag = ?1")?
+        .query_row([day], |row| row.get::<_, u8>(0));
+    Ok(found.optional()?.is_some())
+}
+
+/// Notes that the keys of `days` are published.
+///
+/// # Errors
+///
+/// [`DatabaseError`].
+pub fn note_published(
+    connection: &Connection,
+    days: &[Tag],
+    now: u64,
+) -> Result<(), DatabaseError> {
+    let keep_until = now.saturating_add(OWN_DAY_KEPT_S);
+    let mut statement = connection
+        .prepare_cached("REPLACE INTO published_days (tag, keep_until) VALUES (?1, ?2)")?;
+    for day in days {
+        statement.execute((day, keep_until))?;
+    }
+    Ok(())
+}
+
 /// Forgets what is over.
 pub(super) fn sweep(connection: &Connection, now: u64) -> Result<(), DatabaseError> {
     for statement in [
         "DELETE FROM requests WHERE keep_until <= ?1",
         "DELETE FROM own_days WHERE keep_until <= ?1",
+        "DELETE FROM published_days WHERE keep_until <= ?1",
     ] {
         connection.prepare_cached(statement)?.execute([now])?;
     }
@@ -226,6 +259,17 @@ mod tests {
         assert!(of(2));
         sweep(&db, NOW + OWN_DAY_KEPT_S).unwrap();
         assert!(!of(2));
+    }
+
+    #[test]
+    fn a_published_day_is_known_until_no_evidence_refers_to_it() {
+        let db = database();
+        note_published(&db, &[[5; 32]], NOW).unwrap();
+        let known = |day: u8| is_published(&db, &[day; 32]).unwrap();
+        sweep(&db, NOW + OWN_DAY_KEPT_S - 1).unwrap();
+        assert_eq!([known(5), known(6)], [true, false]);
+        sweep(&db, NOW + OWN_DAY_KEPT_S).unwrap();
+        assert!(!known(5));
     }
 
     #[test]

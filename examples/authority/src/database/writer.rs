@@ -1,6 +1,7 @@
 //! Group commit: whatever waits while the disk syncs goes into the next transaction together.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -78,7 +79,8 @@ impl Database {
             .send(task)
             .await
             .map_err(|_| DatabaseError::Closed)?;
-        answer.await.map_err(|_| DatabaseError::Closed)?
+        // Dropped with its group, which could not begin.
+        answer.await.map_err(|_| DatabaseError::NotCommitted)?
     }
 
     /// Tasks that wait now.
@@ -89,16 +91,21 @@ impl Database {
 
 fn write_groups(connection: &Connection, mut waiting: mpsc::Receiver<Task>) {
     while let Some(first) = waiting.blocking_recv() {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").is_ok();
+        if connection.execute_batch("BEGIN IMMEDIATE").is_err() {
+            // Refused, unrun: each statement would be a transaction of its own. Whatever was left open ends.
+            connection.execute_batch("ROLLBACK").ok();
+            continue;
+        }
         let mut replies = vec![first(connection)];
+        // An error of the disk may have ended the transaction; it then fails to commit.
         while replies.len() < GROUP_MAX
+            && !connection.is_autocommit()
             && let Ok(task) = waiting.try_recv()
         {
             replies.push(task(connection));
         }
-        let committed = begun && connection.execute_batch("COMMIT").is_ok();
+        let committed = connection.execute_batch("COMMIT").is_ok();
         if !committed {
-            // Nothing to roll back if it was not begun.
             connection.execute_batch("ROLLBACK").ok();
         }
         for reply in replies {
@@ -112,7 +119,9 @@ fn undone_if_it_fails<T>(
     work: impl FnOnce(&Connection) -> Result<T, DatabaseError>,
 ) -> Result<T, DatabaseError> {
     connection.prepare_cached("SAVEPOINT task")?.execute(())?;
-    let done = work(connection);
+    // The thread lives on: a message that finds a mistake of ours is refused, and the others are answered.
+    let done = catch_unwind(AssertUnwindSafe(|| work(connection)));
+    let done = done.unwrap_or(Err(DatabaseError::Panicked));
     if done.is_err() {
         connection.prepare_cached("ROLLBACK TO task")?.execute(())?;
     }
@@ -156,6 +165,44 @@ mod tests {
         thread.join().unwrap();
         let (database, _) = Database::open(&path).unwrap();
         assert_eq!(database.run(count).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_undone_alone_and_the_thread_lives_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, _) = Database::open(&folder.path().join("a.db")).unwrap();
+        let panics = database.run(|connection| -> Result<(), DatabaseError> {
+            insert(connection, "half")?;
+            std::panic::resume_unwind(Box::new("a mistake"))
+        });
+        let (panicked, other) =
+            tokio::join!(panics, database.run(|connection| insert(connection, "a")));
+        assert!(matches!(panicked, Err(DatabaseError::Panicked)));
+        other.unwrap();
+        assert_eq!(database.run(count).await.unwrap(), 1);
+    }
+
+    #[test]
+    fn a_group_that_cannot_begin_is_refused_unrun() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE buckets (name, tokens, filled_at); BEGIN")
+            .unwrap();
+        let (tasks, waiting) = mpsc::channel(2);
+        let (told, answers) = std::sync::mpsc::channel();
+        for name in ["refused", "taken"] {
+            let told = told.clone();
+            let task: Task = Box::new(move |connection| {
+                insert(connection, name).unwrap();
+                Box::new(move |committed| told.send((name, committed)).unwrap())
+            });
+            tasks.blocking_send(task).ok().unwrap();
+        }
+        drop((tasks, told));
+        write_groups(&connection, waiting);
+        let answers: Vec<_> = answers.iter().collect();
+        assert_eq!(answers, [("taken", true)]);
+        assert_eq!(count(&connection).unwrap(), 1);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::refusals::{Asked, refused};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn coughing(made_at: Timestamp) -> CheckedDeclaration {
+pub(crate) fn coughing(made_at: Timestamp) -> CheckedDeclaration {
     let mut declaration = HealthDeclaration::new(Form::Daily, made_at);
     declaration.states.insert(DailyState::Cough);
     declaration.note = "since yesterday".to_owned();

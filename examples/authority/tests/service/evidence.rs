@@ -1,6 +1,5 @@
 //! A contact's evidence: asked for, refused by name, confirmed; and what staff is told of it.
 
-use std::thread;
 use std::time::Duration;
 
 use authority::database::inbox;
@@ -12,14 +11,12 @@ use truyvet::protocol::ReportType;
 use truyvet::publication::signature::SigningKey;
 use truyvet::report::answer::Answer;
 use truyvet::report::authorisation::{Certificate, CertificateSigner, Diagnosis};
-use truyvet::report::diagnosis::{DiagnosisReport, PreparedReport};
+use truyvet::report::diagnosis::{Contacts, DiagnosisReport, PreparedReport};
 use truyvet::report::evidence::EvidenceRequest;
 use truyvet::report::sealed::{MessageKind, seal};
-use truyvet::time::{Clock, SystemClock};
 
 use crate::device::certificate;
 use crate::meeting::Meeting;
-use crate::process::{Http, Process};
 use crate::refusals::{Asked, refused};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -39,13 +36,13 @@ fn add(bytes: &mut [u8], at: usize, number: i32) {
     bytes[at..at + 4].copy_from_slice(&changed.to_le_bytes());
 }
 
-fn parse(request: &Value) -> EvidenceRequest {
+pub(crate) fn parse(request: &Value) -> EvidenceRequest {
     let text = request["request"].as_str().unwrap();
     let bytes = HEXLOWER.decode(text.as_bytes()).unwrap();
     EvidenceRequest::from_bytes(bytes.try_into().unwrap())
 }
 
-fn path(request: EvidenceRequest) -> String {
+pub(crate) fn path(request: EvidenceRequest) -> String {
     format!("/v1/requests/{}", HEXLOWER.encode(&request.to_bytes()))
 }
 
@@ -296,8 +293,20 @@ async fn a_case_as_its_own_contact() {
 async fn digests_that_were_made_for_another_report() {
     let asked = Asked::new();
     let (meeting, other) = (asked.meeting(1, 2), asked.meeting(3, 2));
-    let digests = meeting.digests_for(&other.keys);
-    asked.report(meeting.report_with(&digests)).await;
+    // What ties its digests to a report stands in them behind version and salt.
+    let tie = |report: &DiagnosisReport| match report.contacts() {
+        Contacts::HeardDigests(bytes) => bytes[17..33].to_vec(),
+        other => panic!("{other:?}"),
+    };
+    let others = tie(&asked.certified_report(other.report()).await);
+    let report = asked.certified_report(meeting.report()).await;
+    let own = tie(&report);
+    let mut bytes = report.to_bytes().unwrap().to_vec();
+    let place = bytes.windows(16).position(|part| part == own).unwrap();
+    bytes[place..place + 16].copy_from_slice(&others);
+    let to = asked.to().await;
+    let envelope = seal(&to, MessageKind::DiagnosisReport, &bytes).unwrap();
+    assert_eq!(asked.send(envelope).await, Answer::Accepted);
     let verdict = asked.verdict(&meeting, |_| {}).await;
     assert_eq!(verdict, why("evidence_digests_of_another_report"));
 }
@@ -349,6 +358,22 @@ async fn copied_evidence_is_refused_and_ones_own_again_is_not() {
     assert_eq!(asked.state(again).await, all_confirmed());
 }
 
+/// The contact is found to be ill too, and whoever reads its published key opens its day as his own.
+#[tokio::test]
+async fn another_cases_published_key_opened_as_ones_own() {
+    for protocol in [Protocol::bluezone(), Protocol::gaen()] {
+        let asked = Asked::new();
+        let meeting = Meeting::of(protocol.clone(), 1, 2, asked.now());
+        asked.report(meeting.report()).await;
+        let before = asked.verdict(&meeting, |_| {}).await;
+        assert_eq!(before["state"], "confirmed");
+        let contact_as_case = Meeting::of(protocol, 2, 3, asked.now());
+        asked.report(contact_as_case.report_of_keys_alone()).await;
+        let verdict = asked.verdict(&meeting, |_| {}).await;
+        assert_eq!(verdict, why("evidence_own_key_published"));
+    }
+}
+
 #[tokio::test]
 async fn asking_is_refused_by_name() {
     let asked = Asked::new();
@@ -364,74 +389,5 @@ async fn asking_is_refused_by_name() {
     ] {
         let answer = asked.staff("POST", "/v1/requests", body).await;
         assert_eq!((answer.0, answer.1["error"].as_str()), (status, Some(name)));
-    }
-}
-
-fn asked_over(http: &Http, body: Value) -> EvidenceRequest {
-    let (status, asked) = http.post_json("/v1/requests", &body).unwrap();
-    assert_eq!(status, 201, "{asked}");
-    parse(&asked)
-}
-
-fn state_over(http: &Http, request: EvidenceRequest) -> Value {
-    let (status, body) = http.get(&path(request)).unwrap();
-    assert_eq!(status, 200);
-    serde_json::from_slice(&body).unwrap()
-}
-
-fn report_over(http: &Http, prepared: PreparedReport) {
-    let to = http.envelope_key().unwrap();
-    let today = SystemClock::default().now().wall.utc_day().to_string();
-    let asked = json!({ "report_type": "confirmed_test", "test_date": today });
-    let (_, issued) = http.post_json("/v1/codes", &asked).unwrap();
-    let code = issued["code"].as_str().unwrap().parse().unwrap();
-    let (_, answer) = http
-        .message(&prepared.code_exchange(&code, &to).unwrap())
-        .unwrap();
-    let report = prepared.authorised(certificate(&answer)).unwrap();
-    let (_, answer) = http.message(&report.seal(&to).unwrap()).unwrap();
-    assert_eq!(Answer::from_bytes(&answer).unwrap(), Answer::Accepted);
-}
-
-/// Of both protocols, over HTTP; killed while evidence is on its way, it is confirmed once all the same.
-#[test]
-fn mutual_contacts_are_confirmed_over_http_whenever_the_service_is_killed() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut service = Process::start(folder.path(), 0, 1);
-    let now = SystemClock::default().now().wall;
-    for (protocol, slots) in [(Protocol::bluezone(), 3), (Protocol::gaen(), 4)] {
-        let meeting = Meeting::of(protocol, 1, 2, now);
-        report_over(&service.http, meeting.report());
-        let first = asked_over(&service.http, json!({}));
-        for delay_us in [0, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000] {
-            let same = HEXLOWER.encode(&first.to_bytes());
-            let request = asked_over(&service.http, json!({ "same_contact_as": same }));
-            let envelope = meeting
-                .evidence(request)
-                .seal(&service.http.envelope_key().unwrap())
-                .unwrap();
-            let sender = {
-                let (http, envelope) = (service.http.clone(), envelope.clone());
-                thread::spawn(move || http.message(&envelope).is_ok())
-            };
-            thread::sleep(Duration::from_micros(delay_us));
-            service.kill();
-            let answered = sender.join().unwrap();
-            service = Process::start(folder.path(), 0, 1);
-            let before = state_over(&service.http, request);
-            assert!(!answered || before["state"] == "confirmed", "{before}");
-            let (status, answer) = service.http.message(&envelope).unwrap();
-            assert_eq!(
-                (status, Answer::from_bytes(&answer)),
-                (200, Ok(Answer::Accepted))
-            );
-            let confirmed = state_over(&service.http, request);
-            let both = json!({ "slots": slots, "minutes": 30 });
-            assert_eq!(
-                (&confirmed["f1_heard_f0"], &confirmed["mutual"]),
-                (&both, &both)
-            );
-            assert_eq!(confirmed["f0_heard_f1"], slots);
-        }
     }
 }

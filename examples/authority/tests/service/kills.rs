@@ -235,12 +235,25 @@ fn finish(data: &Path, owners: &mut [Owner], ahead: &mut Ahead, reader: &mut Rea
             owner.step(&service.http, &to, ahead.now()).unwrap();
         }
     }
+    // Else the kills came before anything could be lost.
+    let share = owners.len() / 2;
+    assert!(accepted_before >= share, "{accepted_before} of {share}");
+    let read = |reader: &Reader| {
+        let keys = owners.iter().flat_map(|owner| &owner.keys);
+        let cycles = [Cycle::Hourly, Cycle::Daily];
+        let read = |key: &&Vec<u8>| {
+            let mut either = cycles.into_iter();
+            either.any(|cycle| reader.read.contains_key(&((*key).clone(), cycle)))
+        };
+        keys.filter(read).count()
+    };
+    let read_before = read(reader);
     for hours in [2, 26] {
         ahead.publish(&service.http, hours).unwrap();
         reader.read_what_is_new(ahead.now());
     }
     println!(
-        "{KILLS} kills, {} reports, {accepted_before} of them accepted in between, {} hours",
+        "{KILLS} kills, {} reports, {accepted_before} of them accepted and {read_before} keys read in between, {} hours",
         owners.len(),
         ahead.hours
     );

@@ -11,8 +11,10 @@ mod declarations;
 #[allow(dead_code)]
 mod device;
 mod evidence;
+mod evidence_over_http;
 mod flow;
 mod kills;
+mod losses;
 mod meeting;
 mod page;
 #[allow(dead_code)]

@@ -10,7 +10,7 @@ use truyvet::log::{EncounterLog, LogOptions, LogReader, MemoryKey, MemoryStorage
 use truyvet::protocol::{OwnKey, PublishedKey};
 use truyvet::report::consent::{ConsentRequest, Scope};
 use truyvet::report::diagnosis::{DiagnosisReport, PreparedReport};
-use truyvet::report::evidence::{ContactEvidence, EvidenceConsent, EvidenceRequest, HeardDigests};
+use truyvet::report::evidence::{ContactEvidence, EvidenceConsent, EvidenceRequest};
 use truyvet::sighting::{Rssi, RssiSummary, Sighting, Source};
 use truyvet::time::{Moment, Timestamp, UtcDay};
 use truyvet::{Engine, Protocol, Secret};
@@ -21,8 +21,8 @@ const TOGETHER: Range<u64> = 605..635;
 /// The case, and the contact's log.
 pub(crate) struct Meeting {
     pub(crate) keys: Vec<PublishedKey>,
-    /// What the case heard.
-    heard: Vec<Sighting>,
+    /// With what the case heard.
+    case_log: LogReader,
     now: Timestamp,
     day: UtcDay,
     log: LogReader,
@@ -36,14 +36,15 @@ impl Meeting {
         let case = device(protocol.clone(), case, day);
         let contact = device(protocol, contact, day);
         let contact_heard = heard_of(&case.own_keys()[0], day);
-        let mut case_log = log(&[], case.own_keys());
+        let case_heard = heard_of(&contact.own_keys()[0], day);
+        let mut case_log = log(&case_heard, case.own_keys());
         let keys = case_log.release_own_keys(now, [day]).unwrap();
         let matcher = Matcher::new(MatchConfig::default(), contact_heard.clone());
         let exposures = matcher.exposures(&keys);
         assert_eq!((keys.len(), exposures.len()), (1, 1));
         Self {
             keys,
-            heard: heard_of(&contact.own_keys()[0], day),
+            case_log: case_log.reader().unwrap(),
             now,
             day,
             log: log(&contact_heard, contact.own_keys()).reader().unwrap(),
@@ -53,14 +54,9 @@ impl Meeting {
 
     /// What the case reports, with what it heard.
     pub(crate) fn report(&self) -> PreparedReport {
-        self.report_with(&self.digests_for(&self.keys))
-    }
-
-    pub(crate) fn report_with(&self, digests: &HeardDigests) -> PreparedReport {
         let prepared = self.prepare(Scope::WithHeardDigests);
-        prepared
-            .with_heard_digests(digests.to_bytes().unwrap())
-            .unwrap()
+        let entropy = &mut SeededEntropy::new(9);
+        prepared.with_heard_from(&self.case_log, entropy).unwrap()
     }
 
     pub(crate) fn report_of_keys_alone(&self) -> PreparedReport {
@@ -73,16 +69,11 @@ impl Meeting {
         DiagnosisReport::prepare(consent, self.keys.clone()).unwrap()
     }
 
-    pub(crate) fn digests_for(&self, keys: &[PublishedKey]) -> HeardDigests {
-        let mut entropy = SeededEntropy::new(9);
-        HeardDigests::of_sightings(&self.heard, [self.day], keys, &mut entropy).unwrap()
-    }
-
     /// What the contact answers.
     pub(crate) fn evidence(&self, request: EvidenceRequest) -> ContactEvidence {
         let consent = EvidenceConsent::new("CDC Bình Định", request, [self.day]).unwrap();
         let (keys, exposures) = (&self.keys, &self.exposures);
-        ContactEvidence::build(&consent, self.now, keys, exposures, &self.log).unwrap()
+        ContactEvidence::build(consent, self.now, keys, exposures, &self.log).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every refusal by its name, on a router without a socket.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use authority::clock::ServiceClock;
@@ -28,7 +29,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A service that is asked in this process, and answers at once.
 pub(crate) struct Asked {
     pub(crate) service: Shared,
-    _folder: TempDir,
+    database: JoinHandle<()>,
+    folder: TempDir,
 }
 
 impl Asked {
@@ -37,7 +39,23 @@ impl Asked {
     }
 
     fn by(codes: CodePolicy) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start(tempfile::tempdir().unwrap(), codes, Duration::ZERO)
+    }
+
+    /// Stopped, and started again with a clock that is ahead by so much.
+    pub(crate) fn restarted(self, ahead: Duration) -> Self {
+        let Self {
+            service,
+            database,
+            folder,
+        } = self;
+        let codes = service.settings.codes;
+        drop(service);
+        database.join().unwrap();
+        Self::start(folder, codes, ahead)
+    }
+
+    fn start(folder: TempDir, codes: CodePolicy, ahead: Duration) -> Self {
         let settings = Settings {
             codes,
             answer_grid: Duration::ZERO,
@@ -45,10 +63,12 @@ impl Asked {
             demonstration: true,
             ..Settings::beneath(folder.path().to_owned())
         };
-        let (service, _) = Service::open(settings, ServiceClock::default()).unwrap();
+        let clock = ServiceClock::ahead_by(ahead);
+        let (service, database) = Service::open(settings, clock).unwrap();
         Self {
             service,
-            _folder: folder,
+            database,
+            folder,
         }
     }
 
@@ -114,7 +134,7 @@ impl Asked {
     }
 
     /// A report of `keys` with its certificate.
-    async fn certified(&self, keys: Vec<PublishedKey>) -> DiagnosisReport {
+    pub(crate) async fn certified(&self, keys: Vec<PublishedKey>) -> DiagnosisReport {
         let prepared = prepare(keys, self.now());
         let exchange = prepared
             .code_exchange(&self.issue().await, &self.to().await)
@@ -127,7 +147,7 @@ impl Asked {
             .unwrap()
     }
 
-    fn keys(&self, seed: u64) -> Vec<PublishedKey> {
+    pub(crate) fn keys(&self, seed: u64) -> Vec<PublishedKey> {
         keys(seed, self.now().utc_day(), 5)
     }
 }

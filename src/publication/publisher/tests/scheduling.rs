@@ -50,6 +50,7 @@ fn running_again_changes_nothing() {
     let before = store.files();
     let again = run(&store, &keys, after(40));
     assert_eq!((again.keys, again.packages.len()), (0, 0));
+    assert_eq!(again.closed, 2);
     assert_eq!(again.finished, [ReportId(1), ReportId(2)]);
     assert_eq!(store.files(), before);
 }
@@ -93,6 +94,41 @@ fn a_clock_set_back_publishes_nothing_twice() {
     let done = run(&store, &keys, after(2));
     assert_eq!((done.keys, done.until), (0, at(40)));
     assert_eq!(store.files(), before);
+}
+
+#[test]
+fn what_is_accepted_after_a_clock_was_set_back_waits_for_the_next_hour() {
+    let store = MemoryStore::default();
+    let asked = |hours| {
+        publisher()
+            .closes_until(&store, &[&AUTHORITY], after(hours))
+            .unwrap()
+    };
+    assert_eq!(asked(40), at(40));
+    run(&store, &[], after(40));
+    // Two hours back, a report comes: by that clock its hour is over already.
+    let lost = accepted(1, 38);
+    let mut kept = accepted(2, 38);
+    kept.accepted_at = kept.accepted_at.max(asked(38));
+    let keys = [lost, kept];
+    let done = run(&store, &keys, after(38));
+    assert_eq!((done.keys, done.waiting, done.closed), (0, 1, 1));
+    assert_eq!(done.finished, [ReportId(1)]);
+    let done = run(&store, &keys, after(41));
+    assert_eq!((done.keys, done.waiting, done.closed), (1, 0, 1));
+    assert_eq!(device(&store, after(41)).numbers(), [2]);
+}
+
+#[test]
+fn a_publication_that_was_lost_is_read_again_from_the_next_hour_on() {
+    let store = MemoryStore::default();
+    for hours in 30..40 {
+        run(&store, &[], after(hours));
+    }
+    let mut device = device(&store, after(40));
+    let anew = MemoryStore::default();
+    run(&anew, &[accepted(1, 40)], after(41));
+    assert_eq!(device.reads(&anew, after(41)).numbers(), [1]);
 }
 
 #[test]

@@ -149,3 +149,10 @@ proptest! {
         }
     }
 }
+
+/// What an authority may do that does not keep to the library.
+impl CertificateSigner {
+    pub(in crate::report::authorisation) fn living(self, lifetime: Duration) -> Self {
+        Self { lifetime, ..self }
+    }
+}

@@ -3,6 +3,8 @@ use crate::publication::publisher::ReportId;
 use crate::report::authorisation::{CertificateSigner, UsedInMemory};
 use crate::report::diagnosis::tests::{NOW, ago, bluezone, certified, gaen, prepared, signer};
 
+mod bounds;
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 struct Publisher {

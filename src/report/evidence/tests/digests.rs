@@ -3,6 +3,8 @@
 use super::*;
 use crate::codec;
 use crate::entropy::{Entropy, EntropyError};
+use crate::report::consent::{ConsentRequest, Scope};
+use crate::report::diagnosis::{Contacts, DiagnosisReport, ReportError};
 
 /// Frames of one identifier of `seed`, heard in one slot.
 fn stranger(seed: u32, frames: u16) -> Sighting {
@@ -32,7 +34,7 @@ fn how_much_was_heard_is_hidden_in_a_class() {
 }
 
 #[test]
-fn a_flood_pushes_out_nobody_who_was_heard_for_longer() {
+fn a_flood_pushes_out_nobody_of_whom_more_frames_were_heard() {
     let mut heard: Vec<_> = (0..20_000).map(|seed| stranger(seed, 2)).collect();
     let friend = stranger(20_000, 600);
     heard.push(friend.clone());
@@ -52,6 +54,54 @@ fn only_the_days_consented_to_are_in_digests() {
     let held = |digests: HeardDigests| digests.hold(ProtocolKind::Gaen, &near[0].id, slot);
     assert!(!held(made(&days)));
     assert!(held(made(&BTreeSet::from([DAY]))));
+}
+
+#[test]
+fn day_taken_out_is_in_no_digest() {
+    let near = heard_of(&draw(ProtocolKind::Gaen, 2, DAY.start()), 600..601);
+    let mut before = near.clone();
+    for sighting in &mut before {
+        sighting.id = [8; 16].into();
+        sighting.first = sighting.first.saturating_sub(Duration::from_secs(86_400));
+        sighting.last = sighting.last.saturating_sub(Duration::from_secs(86_400));
+    }
+    let log = log_of(&[&before[..], &near].concat(), &[]);
+    let held = |taken_out: Option<UtcDay>| {
+        let mut key = draw(ProtocolKind::Gaen, 1, DAY.start());
+        let keys = vec![key.release(DAY.end()).unwrap().unwrap()];
+        let request = ConsentRequest::new("CDC", DAY.saturating_sub(1), DAY);
+        let request = request.scope(Scope::WithHeardDigests);
+        let request = taken_out.into_iter().fold(request, ConsentRequest::without);
+        let consent = request.granted(at(1_400), 14).unwrap();
+        let prepared = DiagnosisReport::prepare(consent, keys.clone()).unwrap();
+        let entropy = &mut SeededEntropy::new(9);
+        let prepared = prepared.with_heard_from(&log, entropy).unwrap();
+        let Contacts::HeardDigests(bytes) = prepared.contacts() else {
+            panic!("digests");
+        };
+        let digests = HeardDigests::from_bytes(bytes).unwrap();
+        assert!(digests.are_for(&keys));
+        [&before[0], &near[0]].map(|sighting| {
+            let slot = slot_number(ProtocolKind::Gaen, sighting.first);
+            digests.hold(ProtocolKind::Gaen, &sighting.id, slot)
+        })
+    };
+    assert_eq!(held(None), [true, true]);
+    assert_eq!(held(Some(DAY.saturating_sub(1))), [false, true]);
+}
+
+#[test]
+fn digests_that_were_not_agreed_to() {
+    for scope in [Scope::KeysOnly, Scope::WithSightings] {
+        let mut key = draw(ProtocolKind::Gaen, 1, DAY.start());
+        let keys = vec![key.release(DAY.end()).unwrap().unwrap()];
+        let request = ConsentRequest::new("CDC", DAY, DAY).scope(scope);
+        let consent = request.granted(at(1_400), 14).unwrap();
+        let prepared = DiagnosisReport::prepare(consent, keys).unwrap();
+        let added = prepared.with_heard_from(&log_of(&[], &[]), &mut SeededEntropy::new(9));
+        let out_of_scope = HeardError::Report(ReportError::OutOfScope).to_string();
+        assert_eq!(added.unwrap_err().to_string(), out_of_scope);
+    }
 }
 
 /// A stay that ends in the next day's first slot belongs to both days, each by its own consent.

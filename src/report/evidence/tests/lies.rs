@@ -1,7 +1,8 @@
 //! By the contact, by the case, and by somebody who listened.
 
 use super::*;
-use crate::protocol::bluezone::{SLOTS_PER_DAY, pick};
+use crate::protocol::bluezone::{DailyKey, PublishedEntry, SLOTS_PER_DAY, pick};
+use crate::protocol::gaen::TemporaryExposureKey;
 
 #[test]
 fn an_identifier_that_is_not_of_the_key() {
@@ -175,7 +176,7 @@ fn evidence_for_another_request() {
         heard: Some(&pair.heard),
     };
     let other = EvidenceRequest::from_bytes([6; 16]);
-    let refused = confirm(&pair.evidence, other, report, |_| false);
+    let refused = confirm(&pair.evidence, other, report, |_| None);
     assert_eq!(refused, Err(EvidenceRefused::AnotherRequest));
 }
 
@@ -194,10 +195,110 @@ fn evidence_copied_by_somebody_else() {
             keys: &pair.keys,
             heard: Some(&pair.heard),
         };
-        let used = |fingerprint: &DayFingerprint| first.fingerprints.contains(fingerprint);
-        let refused = confirm(&pair.evidence, pair.evidence.request, report, used);
+        let known = |day: &DayFingerprint| {
+            let opened = first.fingerprints.contains(day);
+            opened.then_some(KnownDay::OtherEvidence)
+        };
+        let refused = confirm(&pair.evidence, pair.evidence.request, report, known);
         let expected = EvidenceRefused::OwnKeyUsedBefore { opening: 0 };
         assert_eq!(refused, Err(expected));
+    }
+}
+
+/// Another case, who was near F0 and whose key is published since: who reads it can open what that case was called.
+#[test]
+fn another_cases_published_key_opened_as_ones_own() {
+    for protocol in BOTH {
+        let mut pair = Pair::near(protocol);
+        let published = pair.f1_key.release(DAY.end()).unwrap().unwrap();
+        let opening = &mut pair.evidence.openings[0];
+        // From what is published alone.
+        opening.secret = match &published {
+            PublishedKey::Bluezone(entry) => {
+                let key = DailyKey::new(Secret::new(*entry.daily_key()));
+                let before = opening.first % SLOTS_PER_DAY - 1;
+                let sub_key = key.sub_keys().nth(before as usize).unwrap();
+                Opened::Bluezone(sub_key.secret().duplicate())
+            }
+            PublishedKey::Gaen(key) => {
+                let tek = TemporaryExposureKey::new(Secret::new(*key.key()));
+                let rpik = tek.rolling_proximity_identifier_key().unwrap();
+                Opened::Gaen(rpik.secret().duplicate())
+            }
+        };
+        let days = DayFingerprint::of_published(&published);
+        assert_eq!(days, pair.confirm().unwrap().fingerprints);
+        let known = |day: &DayFingerprint| days.contains(day).then_some(KnownDay::Published);
+        let refused = EvidenceRefused::OwnKeyPublished { opening: 0 };
+        assert_eq!(pair.confirm_knowing(known), Err(refused));
+    }
+}
+
+/// An entry over three days of Bluezone's chain is three own days.
+#[test]
+fn each_day_of_a_published_key_is_known() {
+    let start = DAY.start().unix_seconds();
+    let entry = |key: &DailyKey, days: u64| {
+        let end = start + days * 86_400 - 1;
+        let entry = PublishedEntry::new(*key.secret().expose(), start, end, 96);
+        DayFingerprint::of_published(&entry.unwrap().into())
+    };
+    let first = DailyKey::new(Secret::new([7; 32]));
+    let second = first.next_in_chain();
+    let third = second.next_in_chain();
+    let each = [&first, &second, &third].map(|key| entry(key, 1)[0]);
+    assert_eq!(entry(&first, 3), each);
+}
+
+/// A slot's tolerance lets a chain be said to stand a slot earlier or later than it does. It is one key all the same.
+#[test]
+fn a_chain_shifted_by_a_slot_is_no_other_key() {
+    let shifted = |by: i32| {
+        let mut pair = Pair::near(ProtocolKind::Bluezone);
+        let opening = &mut pair.evidence.openings[0];
+        let begins = match by {
+            -1 => opening.first + 1,
+            _ => opening.first,
+        };
+        opening.secret = Opening::of(&pair.f1_key, begins, begins).unwrap().secret;
+        opening.first = begins.checked_add_signed(by).unwrap();
+        pair
+    };
+    let pairs = [-1, 0, 1].map(shifted);
+    let confirmed = pairs.each_ref().map(|pair| pair.confirm().unwrap());
+    for (place, first) in confirmed.iter().enumerate() {
+        assert_ne!(first.f0_heard_f1, Some(0), "{place}");
+        for later in &pairs {
+            for what in [KnownDay::OtherEvidence, KnownDay::Published] {
+                let noted = |day: &DayFingerprint| first.fingerprints.contains(day);
+                let refused = later.confirm_knowing(|day| noted(day).then_some(what));
+                let opening = 0;
+                let expected = match what {
+                    KnownDay::Published => EvidenceRefused::OwnKeyPublished { opening },
+                    KnownDay::OtherEvidence => EvidenceRefused::OwnKeyUsedBefore { opening },
+                };
+                assert_eq!(refused, Err(expected));
+            }
+        }
+    }
+}
+
+/// F0's clock is wrong by hours, so that a chain fits its digests in other slots than its own.
+#[test]
+fn a_chain_shifted_by_any_slots_of_a_day_is_no_other_key() {
+    let key = draw(ProtocolKind::Bluezone, 2, DAY.start());
+    let midnight = slot_number(ProtocolKind::Bluezone, DAY.start());
+    let noted = Opening::of(&key, midnight, midnight).unwrap().fingerprint();
+    let noted = noted.unwrap();
+    let other = draw(ProtocolKind::Bluezone, 3, DAY.start());
+    let other = Opening::of(&other, midnight, midnight).unwrap();
+    assert!(!other.fingerprints().contains(&noted));
+    for own in 1..SLOTS_PER_DAY {
+        for said in [1, own, SLOTS_PER_DAY - 1] {
+            let mut opening = Opening::of(&key, midnight + own, midnight + own).unwrap();
+            (opening.first, opening.last) = (midnight + said, midnight + said);
+            assert!(opening.fingerprints().contains(&noted), "{own} as {said}");
+        }
     }
 }
 

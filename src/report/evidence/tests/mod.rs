@@ -90,7 +90,7 @@ impl Pair {
         let keys = vec![f0_key.release(DAY.end()).unwrap().unwrap()];
         let exposures = Matcher::new(MatchConfig::default(), f1_heard.clone()).exposures(&keys);
         let log = log_of(&f1_heard, std::slice::from_ref(&f1_key));
-        let built = ContactEvidence::build(&consent(), DAY.end(), &keys, &exposures, &log);
+        let built = ContactEvidence::build(consent(), DAY.end(), &keys, &exposures, &log);
         Self {
             heard: digests(&heard_of(&f1_key, TOGETHER), &keys),
             evidence: built.unwrap(),
@@ -103,10 +103,21 @@ impl Pair {
         self.confirm_with(Some(&self.heard))
     }
 
+    fn confirm_knowing(
+        &self,
+        known: impl Fn(&DayFingerprint) -> Option<KnownDay>,
+    ) -> Result<Confirmation, EvidenceRefused> {
+        let report = CaseReport {
+            keys: &self.keys,
+            heard: Some(&self.heard),
+        };
+        confirm(&self.evidence, REQUEST, report, known)
+    }
+
     fn confirm_with(&self, heard: Option<&HeardDigests>) -> Result<Confirmation, EvidenceRefused> {
         let keys = &self.keys;
         confirm(&self.evidence, REQUEST, CaseReport { keys, heard }, |_| {
-            false
+            None
         })
     }
 }
@@ -128,7 +139,7 @@ fn who_heard_each_other_is_mutual() {
             keys: &pair.keys,
             heard: Some(&pair.heard),
         };
-        assert_eq!(confirm(&read, REQUEST, report, |_| false), Ok(confirmed));
+        assert_eq!(confirm(&read, REQUEST, report, |_| None), Ok(confirmed));
     }
 }
 
@@ -193,14 +204,14 @@ fn a_device_that_only_listens_has_nothing_to_open() {
     let keys = vec![f0_key.release(DAY.end()).unwrap().unwrap()];
     let exposures = Matcher::new(MatchConfig::default(), heard.clone()).exposures(&keys);
     let log = log_of(&heard, &[]);
-    let evidence = ContactEvidence::build(&consent(), DAY.end(), &keys, &exposures, &log).unwrap();
+    let evidence = ContactEvidence::build(consent(), DAY.end(), &keys, &exposures, &log).unwrap();
     assert!(evidence.disclosures().is_empty());
     let heard = digests(&[], &keys);
     let report = CaseReport {
         keys: &keys,
         heard: Some(&heard),
     };
-    let confirmed = confirm(&evidence, REQUEST, report, |_| false).unwrap();
+    let confirmed = confirm(&evidence, REQUEST, report, |_| None).unwrap();
     assert_eq!(confirmed.f0_heard_f1, None);
 }
 
@@ -213,9 +224,9 @@ fn a_day_not_consented_to_is_not_in_the_evidence() {
     let exposures = Matcher::new(MatchConfig::default(), heard.clone()).exposures(&keys);
     let other = EvidenceConsent::new("CDC", REQUEST, [DAY.saturating_sub(1)]).unwrap();
     let log = log_of(&heard, &own);
-    let built = ContactEvidence::build(&other, DAY.end(), &keys, &exposures, &log);
+    let built = ContactEvidence::build(other, DAY.end(), &keys, &exposures, &log);
     assert!(matches!(built, Err(EvidenceError::NoContact)));
-    let built = ContactEvidence::build(&consent(), DAY.end(), &[], &exposures, &log);
+    let built = ContactEvidence::build(consent(), DAY.end(), &[], &exposures, &log);
     assert!(matches!(
         built,
         Err(EvidenceError::KeysDiffer { keys: 0, .. })
@@ -228,6 +239,9 @@ fn consent_without_a_name_or_a_day() {
     assert!(matches!(made(""), Err(EvidenceError::AskedBy { got: 0 })));
     assert!(made(&"x".repeat(100)).is_ok());
     assert!(made(&"x".repeat(101)).is_err());
+    for name in [" ", "\n\t", "CDC\u{202E}", "C\u{200B}DC", "\u{1B}[2JCDC"] {
+        assert!(matches!(made(name), Err(EvidenceError::AskedByNotPlain)));
+    }
     let none = EvidenceConsent::new("CDC", REQUEST, []);
     assert!(matches!(none, Err(EvidenceError::NoDay)));
 }
@@ -242,7 +256,7 @@ fn a_key_that_is_still_advertised_is_not_opened() {
         let mut own = draw(protocol, 2, DAY.start());
         let build = |own: &OwnKey| {
             let log = log_of(&heard, std::slice::from_ref(own));
-            ContactEvidence::build(&consent(), at(700), &keys, &exposures, &log)
+            ContactEvidence::build(consent(), at(700), &keys, &exposures, &log)
         };
         let refused = build(&own);
         assert!(matches!(refused, Err(EvidenceError::KeyInUse { day: DAY })));

@@ -157,6 +157,14 @@ fn too_much_of_anything() {
     assert_eq!(refusal(name), MalformedEvidence::AskedBy { got: 101 });
 }
 
+#[test]
+fn a_name_that_does_not_show_as_it_is() {
+    for name in [" ", "CDC\u{202E}", "\u{1B}[2J"] {
+        let name = |it: &mut ContactEvidence| it.asked_by = name.to_owned();
+        assert_eq!(refusal(name), MalformedEvidence::AskedByNotPlain);
+    }
+}
+
 /// The most that evidence can be is what an envelope holds.
 #[test]
 fn the_longest_evidence_fits_an_envelope() {
@@ -203,6 +211,16 @@ fn debug_shows_no_secret() {
     assert_eq!(text, "ContactEvidence { contacts: 2, openings: 2, .. }");
     let opening = format!("{:?}", golden().openings[0]);
     assert!(opening.contains("Secret(..)"), "{opening}");
+    let contact = golden().contacts[0];
+    let slot = contact.slot;
+    assert_eq!(
+        format!("{contact:?}"),
+        format!("Contact {{ protocol: Bluezone, slot: {slot}, minutes: 9, strength: Near, .. }}")
+    );
+    assert_eq!(format!("{:?}", contact.key), "KeyReference(..)");
+    assert_eq!(format!("{REQUEST:?}"), "EvidenceRequest(..)");
+    let day = golden().openings[0].fingerprint().unwrap();
+    assert_eq!(format!("{day:?}"), "DayFingerprint(..)");
 }
 
 proptest! {
