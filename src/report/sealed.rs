@@ -290,6 +290,16 @@ pub fn seal_in(
     seal_inner(to, &inner)
 }
 
+/// [`seal`], in [the usual size](SizeClass::USUAL) at least.
+pub(super) fn seal_usual(
+    to: &AuthorityPublicKey,
+    kind: MessageKind,
+    payload: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let wanted = SizeClass::for_payload(payload.len()).unwrap_or(SizeClass::Kib256);
+    seal_in(to, kind, payload, wanted.max(SizeClass::USUAL))
+}
+
 /// An envelope with nothing in it, that nobody but the authority can tell from one of the same size with
 /// a report.
 ///

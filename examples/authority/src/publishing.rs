@@ -26,7 +26,7 @@ use crate::database::DatabaseError;
 use crate::database::inbox::{self, Waiting};
 use crate::refusal::Refusal;
 use crate::service::{Service, Shared};
-use crate::staff::Staff;
+use crate::staff::{self, Staff};
 
 /// Envelopes that are read from the database at a time. Chosen: half a MiB of the usual size.
 const READ_AT_ONCE: usize = 128;
@@ -190,10 +190,7 @@ pub(crate) async fn publish_now(
     _: Staff,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let asked: Asked = match body.is_empty() {
-        true => Asked::default(),
-        false => serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?,
-    };
+    let asked: Asked = staff::asked(&body)?;
     let allowed = match service.settings.demonstration {
         true => ADVANCE_HOURS_MAX,
         false => 0,

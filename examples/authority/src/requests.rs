@@ -16,7 +16,7 @@ use crate::evidence::request_tag;
 use crate::refusal::Refusal;
 use crate::service::Shared;
 use crate::settings::REQUEST_LIFETIME_S;
-use crate::staff::Staff;
+use crate::staff::{self, Staff};
 
 /// Whom staff asks.
 #[derive(Default, Deserialize)]
@@ -32,10 +32,7 @@ pub(crate) async fn ask(
     _: Staff,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let asked: Asked = match body.is_empty() {
-        true => Asked::default(),
-        false => serde_json::from_slice(&body).map_err(|_| Refusal::Malformed)?,
-    };
+    let asked: Asked = staff::asked(&body)?;
     let key = &service.keys.codes;
     let before = match &asked.same_contact_as {
         Some(text) => Some(request_tag(key, request(text)?)),

@@ -4,9 +4,18 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use ring::hmac;
+use serde::de::DeserializeOwned;
 
 use crate::refusal::Refusal;
 use crate::service::Shared;
+
+/// What staff asks for in a body; an empty one asks for nothing in particular.
+pub(crate) fn asked<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    match body.is_empty() {
+        true => Ok(T::default()),
+        false => serde_json::from_slice(body).map_err(|_| Refusal::Malformed),
+    }
+}
 
 /// A request that showed the token.
 pub(crate) struct Staff;

@@ -6,13 +6,11 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 use super::authorisation::{Certificate, VerificationCode};
 use super::consent::{Consent, Scope};
 use super::evidence::{HeardDigests, HeardError};
 use super::keys::{Commitment, InvalidKeys, days_of};
-use super::sealed::{AuthorityPublicKey, MessageKind, SealError, SizeClass, seal_in};
+use super::sealed::{AuthorityPublicKey, MessageKind, SealError, seal_usual};
 use crate::entropy::{Entropy, EntropyError, SystemEntropy, random_secret};
 use crate::log::LogReader;
 use crate::protocol::PublishedKey;
@@ -122,14 +120,18 @@ impl DiagnosisReport {
         exchange(code, self.certificate.commitment(), to)
     }
 
-    /// Seals the report to an authority: in [the usual size](SizeClass::USUAL), and in a larger one only if
+    /// Seals the report to an authority: in [the usual size](super::sealed::SizeClass::USUAL), and in a larger one only if
     /// it says who was near.
     ///
     /// # Errors
     ///
     /// [`ReportError::Seal`].
     pub fn seal(&self, to: &AuthorityPublicKey) -> Result<Vec<u8>, ReportError> {
-        seal(to, MessageKind::DiagnosisReport, &self.to_bytes()?)
+        Ok(seal_usual(
+            to,
+            MessageKind::DiagnosisReport,
+            &self.to_bytes()?,
+        )?)
     }
 
     /// Its keys.
@@ -263,17 +265,7 @@ fn exchange(
     to: &AuthorityPublicKey,
 ) -> Result<Vec<u8>, ReportError> {
     let bytes = CodeExchange::encode(code, commitment)?;
-    seal(to, MessageKind::CodeExchange, &bytes)
-}
-
-fn seal(
-    to: &AuthorityPublicKey,
-    kind: MessageKind,
-    payload: &Zeroizing<Vec<u8>>,
-) -> Result<Vec<u8>, ReportError> {
-    let wanted = SizeClass::for_payload(payload.len()).unwrap_or(SizeClass::Kib256);
-    let size = wanted.max(SizeClass::USUAL);
-    Ok(seal_in(to, kind, payload, size)?)
+    Ok(seal_usual(to, MessageKind::CodeExchange, &bytes)?)
 }
 
 /// No key is printed.

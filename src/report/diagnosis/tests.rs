@@ -9,7 +9,7 @@ use crate::protocol::gaen::DiagnosisKey;
 use crate::publication::signature::SigningKey;
 use crate::report::authorisation::{CertificateSigner, CodeKey, CodePolicy, Diagnosis};
 use crate::report::consent::ConsentRequest;
-use crate::report::sealed::{AuthorityPrivateKey, open};
+use crate::report::sealed::{AuthorityPrivateKey, SizeClass, open};
 use crate::sighting::{Rssi, RssiSummary, Source};
 use crate::time::{IntervalNumber, Timestamp};
 

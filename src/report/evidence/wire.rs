@@ -9,7 +9,7 @@ use super::{CONTACTS_MAX, Contact, ContactEvidence, EvidenceError, EvidenceReque
 use crate::codec;
 use crate::place::is_plain;
 use crate::protocol::ProtocolKind;
-use crate::report::sealed::{self, AuthorityPublicKey, MessageKind, Opened as Envelope, SizeClass};
+use crate::report::sealed::{AuthorityPublicKey, MessageKind, Opened as Envelope, seal_usual};
 use crate::secret::Secret;
 
 const VERSION: u8 = 1;
@@ -104,7 +104,7 @@ impl ContactEvidence {
         Ok(Zeroizing::new(bytes))
     }
 
-    /// Sealed to the authority that asked, as it leaves the device: in [the usual size](SizeClass::USUAL), and in a larger
+    /// Sealed to the authority that asked, as it leaves the device: in [the usual size](crate::report::sealed::SizeClass::USUAL), and in a larger
     /// one only if there are more than some 80 contacts.
     ///
     /// # Errors
@@ -112,10 +112,7 @@ impl ContactEvidence {
     /// [`EvidenceError::Seal`], [`EvidenceError::Encoding`].
     pub fn seal(&self, to: &AuthorityPublicKey) -> Result<Vec<u8>, EvidenceError> {
         let bytes = self.to_bytes()?;
-        let wanted = SizeClass::for_payload(bytes.len()).unwrap_or(SizeClass::Kib256);
-        let size = wanted.max(SizeClass::USUAL);
-        let kind = MessageKind::ContactEvidence;
-        Ok(sealed::seal_in(to, kind, &bytes, size)?)
+        Ok(seal_usual(to, MessageKind::ContactEvidence, &bytes)?)
     }
 
     /// What was in an envelope.

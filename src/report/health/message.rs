@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::super::sealed::{AuthorityPublicKey, MessageKind, SealError, SizeClass, seal_in};
+use super::super::sealed::{AuthorityPublicKey, MessageKind, SealError, seal_usual};
 use super::{CheckedDeclaration, HealthDeclaration, RecordError};
 
 /// Bytes of an attachment at most. Chosen: a photograph of a test that can be read, and half of what the largest
@@ -47,7 +47,7 @@ pub enum HealthMessageError {
 }
 
 /// Seals a declaration to an authority, with an attachment of the app's, empty if there is none: this crate does not
-/// look at it. The envelope has [the usual size](SizeClass::USUAL), and a larger one only if a large one is there.
+/// look at it. The envelope has [the usual size](super::super::sealed::SizeClass::USUAL), and a larger one only if a large one is there.
 ///
 /// # Errors
 ///
@@ -68,9 +68,7 @@ pub fn seal_declaration(
     payload.extend((record.len() as u16).to_le_bytes());
     payload.extend(record);
     payload.extend(attachment);
-    let wanted = SizeClass::for_payload(payload.len()).unwrap_or(SizeClass::Kib256);
-    let size = wanted.max(SizeClass::USUAL);
-    Ok(seal_in(to, MessageKind::HealthDeclaration, &payload, size)?)
+    Ok(seal_usual(to, MessageKind::HealthDeclaration, &payload)?)
 }
 
 /// What an authority finds in an envelope of [`MessageKind::HealthDeclaration`].

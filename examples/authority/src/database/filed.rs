@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::DatabaseError;
+use super::{DatabaseError, execute_each};
 
 /// Under what a message is found again.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -123,13 +123,11 @@ pub fn declaration(
 
 /// Forgets where what is deleted stood.
 pub(super) fn sweep(connection: &Connection, now: u64) -> Result<(), DatabaseError> {
-    for statement in [
+    let over = [
         "DELETE FROM report_keys WHERE keep_until <= ?1",
         "DELETE FROM declarations WHERE keep_until <= ?1",
-    ] {
-        connection.prepare_cached(statement)?.execute([now])?;
-    }
-    Ok(())
+    ];
+    execute_each(connection, &over, now)
 }
 
 #[cfg(test)]

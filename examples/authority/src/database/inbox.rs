@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{DatabaseError, codes, filed, requests};
+use super::{DatabaseError, codes, execute_each, filed, requests};
 use crate::settings::INBOX_BYTES_MAX;
 
 /// What is left to do with a message.
@@ -195,15 +195,14 @@ pub fn is_full(connection: &Connection) -> Result<bool, DatabaseError> {
 ///
 /// [`DatabaseError`].
 pub fn sweep(connection: &Connection, now: u64) -> Result<(), DatabaseError> {
-    for statement in [
+    let over = [
         "DELETE FROM inbox WHERE keep_until <= ?1 AND work <> 1",
         "UPDATE inbox SET envelope = x'' WHERE work = 0 AND envelope <> x'' AND keep_until > ?1",
         "DELETE FROM used_certificates WHERE keep_until <= ?1",
         "DELETE FROM used_commitments WHERE keep_until <= ?1",
         "DELETE FROM used_keys WHERE keep_until <= ?1",
-    ] {
-        connection.prepare_cached(statement)?.execute([now])?;
-    }
+    ];
+    execute_each(connection, &over, now)?;
     filed::sweep(connection, now)?;
     requests::sweep(connection, now)?;
     codes::sweep(connection, now)

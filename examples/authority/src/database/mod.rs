@@ -12,6 +12,8 @@ mod writer;
 pub use migrations::SCHEMA_VERSION;
 pub use writer::Database;
 
+use rusqlite::Connection;
+
 /// What the database did not do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -42,4 +44,16 @@ pub enum DatabaseError {
     /// A mistake of ours in this work, which was undone.
     #[error("the work panicked")]
     Panicked,
+}
+
+/// Executes each of `statements` as of `now`, in Unix seconds, their only parameter.
+fn execute_each(
+    connection: &Connection,
+    statements: &[&str],
+    now: u64,
+) -> Result<(), DatabaseError> {
+    for statement in statements {
+        connection.prepare_cached(statement)?.execute([now])?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::DatabaseError;
+use super::{DatabaseError, execute_each};
 use crate::settings::{OWN_DAY_KEPT_S, REQUEST_KEPT_S, REQUEST_LIFETIME_S, REQUESTS_OPEN_MAX};
 
 /// A keyed hash: of a request, or of a day that was opened. The database alone gives neither away.
@@ -184,14 +184,12 @@ pub fn note_published(
 
 /// Forgets what is over.
 pub(super) fn sweep(connection: &Connection, now: u64) -> Result<(), DatabaseError> {
-    for statement in [
+    let over = [
         "DELETE FROM requests WHERE keep_until <= ?1",
         "DELETE FROM own_days WHERE keep_until <= ?1",
         "DELETE FROM published_days WHERE keep_until <= ?1",
-    ] {
-        connection.prepare_cached(statement)?.execute([now])?;
-    }
-    Ok(())
+    ];
+    execute_each(connection, &over, now)
 }
 
 #[cfg(test)]
