@@ -81,6 +81,8 @@ pub mod radio;
 pub mod report;
 mod secret;
 pub mod sighting;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 mod tracer;
 
