@@ -319,7 +319,14 @@ impl<'a> SegmentReader<'a> {
 
     /// Where `last_read` ends without the zeros at its end; `None` if there is nothing else in it.
     fn used_of(&self, last_read: &[u8]) -> Option<u64> {
-        let last = last_read.iter().rposition(|byte| *byte != 0)?;
+        let mut rest = last_read;
+        // By the block, which is compared at once: a segment may have 32 KiB of zeros at its end.
+        while let Some((before, block)) = rest.split_last_chunk()
+            && *block == [0; 512]
+        {
+            rest = before;
+        }
+        let last = rest.iter().rposition(|byte| *byte != 0)?;
         Some(self.offset - (last_read.len() - 1 - last) as u64)
     }
 
