@@ -14,6 +14,8 @@ mod erasure;
 mod radio;
 #[path = "tracer/reading.rs"]
 mod reading;
+#[path = "tracer/schedules.rs"]
+mod schedules;
 #[path = "tracer/storing.rs"]
 mod storing;
 #[path = "tracer/witness.rs"]

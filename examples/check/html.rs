@@ -9,7 +9,7 @@ use truyvet::log::DayStatistics;
 use truyvet::time::{Timestamp, UtcDay};
 
 use crate::Matched;
-use crate::support::count;
+use crate::support::{Escaped, count};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--near:#b3261e;--far:#e8a33d;--line:#8886;--ink:#1c1b1f;--paper:#fffdf9}
@@ -250,22 +250,4 @@ fn stay(out: &mut String, exposure: &Exposure) -> fmt::Result {
 fn clock(time: Timestamp) -> String {
     let minute = time.unix_seconds() % SECONDS_PER_DAY / 60;
     format!("{:02}:{:02}", minute / 60, minute % 60)
-}
-
-/// Text that is no markup, whatever is in it.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each example uses a part")]
 
 mod asking;
+mod markup;
 mod output;
 mod progress;
 mod signing;
@@ -24,6 +25,7 @@ use truyvet::publication::signature::VerificationKey;
 use truyvet::time::{Clock, SystemClock, Timestamp};
 
 pub(crate) use asking::{ask, create_new, refuse_if_there};
+pub(crate) use markup::Escaped;
 pub(crate) use output::{is_closed, print, print_line, say};
 pub(crate) use progress::Progress;
 pub(crate) use signing::{signing_key, trusted_keys, write_new};

@@ -10,6 +10,7 @@ mod aftermath;
 mod authority;
 mod display;
 mod ending;
+mod schedule;
 mod story;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use truyvet::engine::Schedule;
 use truyvet::radio::replay::Recording;
 use truyvet::radio::{Radio, RadioError};
 use truyvet::time::{Clock, SimulatedClock, SystemClock};
@@ -28,6 +30,7 @@ use truyvet::{EncounterLog, Event, Protocol, Tracer};
 use authority::Authority;
 use display::Display;
 use ending::asked_to_end;
+use schedule::{InWords, ScheduleArgs};
 use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
 
 #[derive(Parser)]
@@ -40,6 +43,8 @@ use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
         a simulated crowd that speaks GAEN\n  \
         cargo run --release --example trace -- --radio system --seconds 600\n      \
         ten minutes of this machine's Bluetooth\n  \
+        cargo run --release --example trace -- --radio system --notice 99%/60s\n      \
+        saving power, and yet noticing nearly everybody within a minute\n  \
         cargo run --release --example trace -- --radio replay \
         --recording examples/recordings/passer-by.jsonl\n      \
         a recording, sixty times as fast as life\n  \
@@ -83,6 +88,8 @@ struct Args {
         requires = "authority"
     )]
     staff_token: PathBuf,
+    #[command(flatten)]
+    schedule: ScheduleArgs,
     /// End after so many seconds; of the recording, in a replay
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
@@ -170,6 +177,8 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
             "witness",
             "read_iphones",
             "recording",
+            "schedule",
+            "notice",
             "seconds",
         ];
         say_unused("virtual", &unused, matches);
@@ -250,15 +259,20 @@ async fn trace(
     seconds: Option<u64>,
 ) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
+    let schedule = args.schedule.chosen()?;
     let log = EncounterLog::open(&args.log.log, args.log.open_or_create_key()?)?;
     say!(
         "log:   {}, sealed under the key in {}",
         args.log.log.display(),
         args.log.key.display()
     );
+    if schedule != Schedule::continuous() {
+        say!("radio: {}", InWords(schedule));
+    }
     let tracer = Tracer::builder(log, radio)
         .advertise(args.protocol.protocol())
         .also_listen(args.protocol.other())
+        .schedule(schedule)
         .clock(Arc::clone(&clock))
         .start()
         .await?;

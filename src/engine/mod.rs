@@ -73,6 +73,7 @@ mod health;
 mod hearing;
 mod listening;
 mod neighbours;
+mod plan;
 mod power;
 mod reading;
 mod results;
@@ -85,6 +86,9 @@ pub use config::{Batch, Config, InvalidBatch};
 pub use erasure::{DeletionHeld, HoldCause};
 pub use event::{Event, NeighbourId};
 pub use health::{Counters, Health, HeardRate, State, Status};
+pub use plan::{
+    Frames, InvalidFrames, InvalidTarget, Plan, Preset, Target, Unattainable, UnknownPreset,
+};
 pub use power::RadioUse;
 pub use schedule::{DutyCycle, InvalidSchedule, Schedule};
 

@@ -33,6 +33,12 @@ pub struct RadioUse {
 }
 
 impl RadioUse {
+    /// What the reference radio takes to receive: an nRF52832, a tag's one chip, at 3 V with its DC/DC converter (Nordic
+    /// Semiconductor, nRF52832 Product Specification v1.1, "Current consumption: Radio").
+    pub const RECEIVE_MA: f64 = 6.5;
+    /// The same to send at 0 dBm.
+    pub const SEND_MA: f64 = 7.1;
+
     /// Charge in a day, in milliampere hours, for a radio that takes `receive_ma` and `send_ma` while it
     /// does so. The host's own is not in it.
     pub fn mah_per_day(&self, receive_ma: f64, send_ma: f64) -> f64 {
@@ -45,13 +51,13 @@ impl Schedule {
     /// What the radio does in an hour, if it sends `frame_bytes` (0..=31) every `interval` while it
     /// advertises.
     pub fn radio_use(&self, frame_bytes: u8, interval: Duration) -> RadioUse {
-        let advertising = HOUR.mul_f64(share_on(self.advertise));
+        let advertising = HOUR.mul_f64(self.advertise.share_on());
         let between = interval.saturating_add(MEAN_DELAY);
         let advertisements = advertising.as_secs_f64() / between.as_secs_f64();
         let bytes = u64::from(OVERHEAD_BYTES) + u64::from(frame_bytes);
         let on_air = Duration::from_micros(bytes * MICROS_PER_BYTE) * CHANNELS;
         RadioUse {
-            scanning: HOUR.mul_f64(share_on(self.scan)),
+            scanning: HOUR.mul_f64(self.scan.share_on()),
             advertisements,
             sending: on_air.mul_f64(advertisements),
             turns: turns(self.scan) + turns(self.advertise),
@@ -59,32 +65,17 @@ impl Schedule {
     }
 }
 
-fn period_s(cycle: DutyCycle) -> f64 {
-    (cycle.on() + cycle.off() + cycle.jitter() / 2).as_secs_f64()
-}
-
-fn share_on(cycle: DutyCycle) -> f64 {
-    match cycle.is_continuous() {
-        true => 1.0,
-        false => cycle.on().as_secs_f64() / period_s(cycle),
-    }
-}
-
 /// On and off, an hour.
 fn turns(cycle: DutyCycle) -> f64 {
     match cycle.is_continuous() {
         true => 0.0,
-        false => 2.0 * HOUR.as_secs_f64() / period_s(cycle),
+        false => 2.0 * HOUR.as_secs_f64() / cycle.period_s(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// nRF52832 Product Specification v1.1, "Current consumption: Radio", with its DC/DC converter.
-    const RECEIVE_MA: f64 = 6.5;
-    const SEND_MA: f64 = 7.1;
 
     fn row(name: &str, schedule: Schedule, frame_bytes: u8, interval_ms: u64) -> String {
         let used = schedule.radio_use(frame_bytes, Duration::from_millis(interval_ms));
@@ -94,7 +85,7 @@ mod tests {
             used.advertisements,
             used.sending.as_secs_f64(),
             used.turns,
-            used.mah_per_day(RECEIVE_MA, SEND_MA),
+            used.mah_per_day(RadioUse::RECEIVE_MA, RadioUse::SEND_MA),
         )
     }
 

@@ -92,6 +92,19 @@ impl DutyCycle {
         self.jitter
     }
 
+    /// The part of the time that it is on, 0..=1; of one with jitter, on average.
+    pub fn share_on(self) -> f64 {
+        match self.is_continuous() {
+            true => 1.0,
+            false => self.on.as_secs_f64() / self.period_s(),
+        }
+    }
+
+    /// Seconds from one time on to the next, on average.
+    pub(super) fn period_s(self) -> f64 {
+        (self.on + self.off + self.jitter / 2).as_secs_f64()
+    }
+
     /// The longest time off.
     pub(super) const fn pause_max(self) -> Duration {
         self.off.saturating_add(self.jitter)
@@ -135,6 +148,17 @@ impl Schedule {
     /// (google/exposure-notifications-internals, `ContactTracingFeature`), advertise always.
     pub const fn gaen() -> Self {
         Self::new(seconds(4, 206, 90), DutyCycle::CONTINUOUS)
+    }
+
+    /// What Apple's implementation of GAEN does on an iPhone that is awake: scan for 4 s every 150 s, advertise always
+    /// (Apple's published excerpts of 2020).
+    pub const fn gaen_apple() -> Self {
+        Self::new(seconds(4, 146, 0), DutyCycle::CONTINUOUS)
+    }
+
+    /// The same on one that is asleep, as in a pocket: every 300 s.
+    pub const fn gaen_apple_asleep() -> Self {
+        Self::new(seconds(4, 296, 0), DutyCycle::CONTINUOUS)
     }
 }
 

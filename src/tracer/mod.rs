@@ -8,7 +8,7 @@ use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::engine::{Batch, Config, Engine, Event, Health, Schedule};
+use crate::engine::{Batch, Config, Engine, Event, Frames, Health, Schedule, Target, Unattainable};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::log::{EncounterLog, LogAccess, LogEntry, LogError, LogReader};
 use crate::protocol::{Protocol, PublishedKey};
@@ -174,6 +174,16 @@ impl TracerBuilder {
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
+    }
+
+    /// Follows the cheapest schedule that meets `target`, beside neighbours who always advertise as this crate does
+    /// ([`Frames::default`]). [`Target::cheapest`] is for other frames.
+    ///
+    /// # Errors
+    ///
+    /// [`Unattainable`], with the best there is.
+    pub fn notice(self, target: Target) -> Result<Self, Unattainable> {
+        Ok(self.schedule(target.cheapest(Frames::default())?))
     }
 
     /// Stores sightings in such batches; without them, 64 at a time, or those of a minute.
