@@ -28,14 +28,14 @@ mod schedules;
 use std::sync::Arc;
 use std::time::Duration;
 
-use truyvet::engine::{Action, Config, Engine, Event, Schedule, State};
+use truyvet::engine::{Action, Config, Engine, Event, OwnIdentifier, Schedule, State};
 use truyvet::entropy::{Entropy, EntropyError, SeededEntropy};
 use truyvet::protocol::{EphemeralId, Heard, OwnKey};
 use truyvet::radio::air::{Air, AirConfig};
 use truyvet::radio::{AdapterState, Advertised, Filter, RadioEvent, RadioSink};
 use truyvet::sighting::Rssi;
 use truyvet::time::{Clock, ManualClock, Timestamp, UtcDay};
-use truyvet::{Advertisement, Protocol, PublishedKey};
+use truyvet::{Advertisement, Protocol, ProtocolKind, PublishedKey};
 
 /// 2020-08-08T10:00Z.
 const START: Timestamp = Timestamp::from_unix_seconds(1_596_844_800 + 36_000);

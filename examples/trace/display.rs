@@ -6,60 +6,66 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use truyvet::Event;
 use truyvet::engine::NeighbourId;
-use truyvet::time::Timestamp;
+use truyvet::time::{Moment, Timestamp};
 
-use crate::support::{bar, count, say};
+use crate::show::{Show, Watched};
+use crate::support::{Error, bar, count, say};
 
 /// A contact is shown as growing every so many minutes.
 const GROWTH_SHOWN_MIN: u64 = 5;
 
+#[derive(Default)]
 pub(crate) struct Display {
     bar: Option<ProgressBar>,
     shown_min: HashMap<NeighbourId, u64>,
     last_health: String,
 }
 
-impl Display {
-    /// A display with a bar that fills in `length`, if that is known.
-    pub(crate) fn new(length: Option<Duration>) -> Self {
+impl Show for Display {
+    fn begin(&mut self, watched: &Watched<'_>) -> Result<(), Error> {
+        // A bar that fills, if it is known in what time.
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} s  {msg}");
-        let bar = length.map(|length| {
+        self.bar = watched.length.map(|length| {
             let bar = ProgressBar::new(length.as_secs());
             match style {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
             }
         });
-        Self {
-            bar,
-            shown_min: HashMap::new(),
-            last_health: String::new(),
+        Ok(())
+    }
+
+    fn event(&mut self, now: Timestamp, event: &Event) {
+        if let Some(text) = self.describe(event) {
+            self.line(&format!("{}  {text}", clock_face(now)));
         }
     }
 
-    pub(crate) fn progress(&self, elapsed: Duration) {
+    fn passed(&mut self, elapsed: Duration, _: Moment, _: &Watched<'_>) {
         if let Some(bar) = &self.bar {
             bar.set_position(elapsed.as_secs());
             bar.set_message(count(self.shown_min.len(), "neighbour"));
         }
     }
 
-    pub(crate) fn event(&mut self, now: Timestamp, event: &Event) {
-        if let Some(text) = self.describe(event) {
-            self.line(&format!("{}  {text}", clock_face(now)));
-        }
+    /// Nobody types at lines.
+    async fn left(&mut self) {
+        std::future::pending().await
     }
 
-    pub(crate) fn line(&self, text: &str) {
+    fn end(&mut self) -> Result<(), Error> {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        Ok(())
+    }
+}
+
+impl Display {
+    fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| say!("{text}")),
             None => say!("{text}"),
-        }
-    }
-
-    pub(crate) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 
@@ -128,7 +134,7 @@ impl Display {
     }
 }
 
-fn clock_face(time: Timestamp) -> String {
+pub(crate) fn clock_face(time: Timestamp) -> String {
     let second = time.unix_seconds() % 86_400;
     format!("{:02}:{:02}", second / 3600, second / 60 % 60)
 }

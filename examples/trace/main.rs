@@ -4,14 +4,16 @@
 //! along, runs sped up, has one of them report an infection, and ends with the exposure found.
 
 #[path = "../support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
-mod aftermath;
-mod authority;
+pub(crate) mod aftermath;
+pub(crate) mod authority;
 mod display;
-mod ending;
+pub(crate) mod ending;
+pub(crate) mod handover;
 mod schedule;
-mod story;
+pub(crate) mod show;
+pub(crate) mod story;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -25,13 +27,14 @@ use truyvet::engine::Schedule;
 use truyvet::radio::replay::Recording;
 use truyvet::radio::{Radio, RadioError};
 use truyvet::time::{Clock, SimulatedClock, SystemClock};
-use truyvet::{EncounterLog, Event, Protocol, Tracer};
+use truyvet::{EncounterLog, Protocol, Tracer};
 
 use authority::Authority;
 use display::Display;
 use ending::asked_to_end;
 use schedule::{InWords, ScheduleArgs};
-use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
+use show::{Show, Watched, follow};
+use support::{Error, LogArgs, count, read_text, say, warn};
 
 #[derive(Parser)]
 #[command(
@@ -48,12 +51,17 @@ use support::{Error, LogArgs, count, is_closed, read_text, say, warn};
         cargo run --release --example trace -- --radio replay \
         --recording examples/recordings/passer-by.jsonl\n      \
         a recording, sixty times as fast as life\n  \
+        cargo run --release --example trace -- --screen\n      \
+        the same on a live screen; the first time, it builds that (examples/screen)\n  \
         cargo run --release --example trace -- --authority http://127.0.0.1:8088\n      \
         a simulated crowd, and a health authority that is really there; before it, in another terminal:\n      \
         cargo run --release -p authority -- --demonstration\n\n\
         Ctrl-C or SIGTERM ends it in order: what was heard is stored."
 )]
-struct Args {
+pub(crate) struct Args {
+    /// On a live screen in place of lines
+    #[arg(long)]
+    screen: bool,
     /// What to hear with
     #[arg(long, value_enum, default_value = "auto")]
     radio: RadioChoice,
@@ -136,13 +144,21 @@ impl ProtocolChoice {
 async fn main() -> ExitCode {
     let matches = Args::command().get_matches();
     let result = match Args::from_arg_matches(&matches) {
-        Ok(args) => run(&args, &matches).await,
+        Ok(args) if args.screen => match handover::to_screen() {
+            Ok(status) => return status,
+            Err(error) => Err(error),
+        },
+        Ok(args) => run(&args, &matches, &mut Display::default()).await,
         Err(error) => error.exit(),
     };
     support::run(result)
 }
 
-async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
+pub(crate) async fn run(
+    args: &Args,
+    matches: &ArgMatches,
+    show: &mut impl Show,
+) -> Result<(), Error> {
     // Before the morning, so that nobody waits for it in vain.
     let authority = match &args.authority {
         Some(url) => Some(Authority::at(url, &args.staff_token)?),
@@ -155,7 +171,7 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
         RadioChoice::Replay => {
             let unused = ["adapter", "witness", "read_iphones", "authority"];
             say_unused("replay", &unused, matches);
-            return replay(args).await;
+            return replay(args, show).await;
         }
         RadioChoice::Virtual => (None, String::new()),
         RadioChoice::System => (Some(system_radio(args).await?), String::new()),
@@ -183,13 +199,14 @@ async fn run(args: &Args, matches: &ArgMatches) -> Result<(), Error> {
         ];
         say_unused("virtual", &unused, matches);
         let authority = authority.as_ref();
-        return story::tell(args.protocol.protocol(), args.speed, authority).await;
+        return story::tell(args.protocol.protocol(), args.speed, authority, show).await;
     };
     say!(
         "radio: system, this machine's Bluetooth{why}; Ctrl-C ends, --radio virtual shows a crowd"
     );
     say_unused("system", &["recording", "speed", "authority"], matches);
-    trace(args, radio, Arc::new(SystemClock::default()), args.seconds).await
+    let clock = Arc::new(SystemClock::default());
+    trace(args, radio, clock, args.seconds, show).await
 }
 
 /// Says which of `options` were given in vain.
@@ -231,7 +248,7 @@ async fn system_radio(_: &Args) -> Result<Radio, RadioError> {
     })
 }
 
-async fn replay(args: &Args) -> Result<(), Error> {
+async fn replay(args: &Args, show: &mut impl Show) -> Result<(), Error> {
     let path = args.recording.as_ref().ok_or("give --recording FILE")?;
     let recording =
         Recording::parse(&read_text(path)?).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -248,6 +265,7 @@ async fn replay(args: &Args) -> Result<(), Error> {
         recording.radio(),
         clock,
         Some(args.seconds.unwrap_or(seconds + 60)),
+        show,
     )
     .await
 }
@@ -257,6 +275,7 @@ async fn trace(
     radio: Radio,
     clock: Arc<dyn Clock>,
     seconds: Option<u64>,
+    show: &mut impl Show,
 ) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
     let schedule = args.schedule.chosen()?;
@@ -276,28 +295,20 @@ async fn trace(
         .clock(Arc::clone(&clock))
         .start()
         .await?;
-    let mut events = tracer.events();
-    let began = clock.now().monotonic;
-    let mut display = Display::new(seconds.map(Duration::from_secs));
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    while !is_closed() {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(Event::RadioFinished) | None => break,
-                Some(event) => display.event(clock.now().wall, &event),
-            },
-            _ = tick.tick() => {
-                let elapsed = clock.now().monotonic.saturating_sub(began);
-                display.progress(elapsed);
-                if seconds.is_some_and(|seconds| elapsed.as_secs() >= seconds) {
-                    break;
-                }
-            }
-            () = &mut asked_to_end => break,
-        }
-    }
-    display.finish();
+    let watched = Watched {
+        tracer: &tracer,
+        clock: clock.as_ref(),
+        radio: match args.radio {
+            RadioChoice::Replay => "a recording",
+            _ => "this machine's Bluetooth",
+        },
+        length: seconds.map(Duration::from_secs),
+        step: Duration::from_millis(200),
+    };
+    let shown = follow(&watched, show, asked_to_end.as_mut(), |_| None).await;
+    // Whatever became of what shows it, what was heard is stored.
     let health = tracer.stop().await?;
+    shown?;
     let counters = health.counters;
     say!(
         "heard {} of neighbours ({} malformed, {} of iPhones not read, {} missed, {} dropped)",

@@ -21,9 +21,9 @@ use truyvet::{EncounterLog, Protocol, ProtocolKind, Tracer};
 
 use crate::aftermath;
 use crate::authority::Authority;
-use crate::display::Display;
 use crate::ending::asked_to_end;
-use crate::support::{Error, Trust, Trusted, count, is_closed, now, picture, read_published, say};
+use crate::show::{Show, Watched, follow};
+use crate::support::{Error, Trust, Trusted, count, now, picture, read_published, say};
 
 /// How long the morning is.
 const MINUTES: u64 = 45;
@@ -73,6 +73,7 @@ pub(crate) async fn tell(
     protocol: Protocol,
     speed: Option<u32>,
     authority: Option<&Authority>,
+    show: &mut impl Show,
 ) -> Result<(), Error> {
     let mut asked_to_end = pin!(asked_to_end()?);
     let home = tempfile::tempdir()?;
@@ -102,7 +103,14 @@ pub(crate) async fn tell(
         let tracer = start_tracer(log, &device, &air, &protocol).await?;
         neighbours.push(Neighbour { device, tracer });
     }
-    let whole = live(&tracer, &neighbours, clock.as_ref(), asked_to_end.as_mut()).await;
+    let whole = live(
+        &tracer,
+        &neighbours,
+        clock.as_ref(),
+        show,
+        asked_to_end.as_mut(),
+    )
+    .await?;
 
     let mut published = Vec::new();
     for (index, neighbour) in neighbours.into_iter().enumerate() {
@@ -191,33 +199,39 @@ async fn live(
     tracer: &Tracer,
     neighbours: &[Neighbour],
     clock: &dyn Clock,
-    mut asked_to_end: Pin<&mut impl Future<Output = ()>>,
-) -> bool {
+    show: &mut impl Show,
+    asked_to_end: Pin<&mut impl Future<Output = ()>>,
+) -> Result<bool, Error> {
     let length = Duration::from_secs(MINUTES * 60);
-    let mut display = Display::new(Some(length));
-    let mut events = tracer.events();
-    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    let watched = Watched {
+        tracer,
+        clock,
+        radio: "the virtual air, a simulated crowd",
+        length: Some(length),
+        step: Duration::from_millis(20),
+    };
     let mut minute = None;
-    let mut elapsed = Duration::ZERO;
-    while elapsed < length && !is_closed() {
-        tokio::select! {
-            event = events.next() => match event {
-                Some(event) => display.event(clock.now().wall, &event),
-                None => break,
-            },
-            _ = tick.tick() => {
-                elapsed = clock.now().monotonic;
-                display.progress(elapsed);
-                let this_minute = elapsed.as_secs() / 60;
-                if minute.replace(this_minute) != Some(this_minute) {
-                    place_people(neighbours, this_minute);
-                }
-            }
-            () = &mut asked_to_end => break,
+    let passed = follow(&watched, show, asked_to_end, |elapsed| {
+        let this_minute = elapsed.as_secs() / 60;
+        if minute.replace(this_minute) == Some(this_minute) {
+            return None;
         }
+        place_people(neighbours, this_minute);
+        Some(what_is_next(this_minute))
+    });
+    Ok(passed.await? >= length)
+}
+
+/// What the story is about to do after `minute`.
+fn what_is_next(minute: u64) -> String {
+    let comes = |person: &Person| (person.minutes.start, person.name, "comes");
+    let goes = |person: &Person| (person.minutes.end, person.name, "goes");
+    let turns = PEOPLE.iter().flat_map(|it| [comes(it), goes(it)]);
+    let to_come = turns.filter(|(at, ..)| (minute + 1..MINUTES).contains(at));
+    match to_come.min_by_key(|(at, ..)| *at) {
+        Some((at, name, what)) => format!("{name}, {what} in {} min", at - minute),
+        None => format!("the morning ends in {} min", MINUTES - minute),
     }
-    display.finish();
-    elapsed >= length
 }
 
 fn place_people(neighbours: &[Neighbour], minute: u64) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::DeletionHeld;
+use crate::protocol::ProtocolKind;
 use crate::radio::{Advertised, ScanMode};
 use crate::time::Timestamp;
 
@@ -30,6 +31,9 @@ pub struct Health {
     pub scan_mode: Option<ScanMode>,
     /// What the system made of the last advertisement.
     pub advertised: Option<Advertised>,
+    /// The own identifier that went on the air last; `None` before the first, and while there is none to
+    /// advertise because its key was released.
+    pub own_identifier: Option<OwnIdentifier>,
     /// How often neighbours were heard, in the last full minute.
     pub rate: Option<HeardRate>,
     /// When a neighbour was last heard.
@@ -42,6 +46,17 @@ pub struct Health {
     pub own_heard: Option<Timestamp>,
     /// What has been counted since the start.
     pub counters: Counters,
+}
+
+/// An own identifier's time on the air. Which it is, is no part of the health.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OwnIdentifier {
+    /// Under which protocol.
+    pub protocol: ProtocolKind,
+    /// When it went on the air.
+    pub since: Timestamp,
+    /// When another takes its place.
+    pub until: Timestamp,
 }
 
 /// What was heard in a minute.
@@ -134,6 +149,7 @@ impl Health {
             reading: None,
             scan_mode: None,
             advertised: None,
+            own_identifier: None,
             rate: None,
             last_heard: None,
             silent_since: None,

@@ -85,7 +85,7 @@ pub use action::Action;
 pub use config::{Batch, Config, InvalidBatch};
 pub use erasure::{DeletionHeld, HoldCause};
 pub use event::{Event, NeighbourId};
-pub use health::{Counters, Health, HeardRate, State, Status};
+pub use health::{Counters, Health, HeardRate, OwnIdentifier, State, Status};
 pub use plan::{
     Frames, InvalidFrames, InvalidTarget, Plan, Preset, Target, Unattainable, UnknownPreset,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Engine, Event, State};
+use super::{Action, Engine, Event, OwnIdentifier, State};
 use crate::log::Admitted;
 use crate::radio::{AdapterState, Advertised};
 use crate::sighting::{GapCause, ScanGap};
@@ -80,6 +80,14 @@ impl Engine {
             Ok(advertised) => {
                 self.advertise.succeeded();
                 self.set_advertised(advertised);
+                if let Some(Event::Rotated { protocol, until }) = self.announcement {
+                    let since = now.wall;
+                    self.health.own_identifier = Some(OwnIdentifier {
+                        protocol,
+                        since,
+                        until,
+                    });
+                }
                 self.health.advertising.set(State::Working, now.wall);
                 self.tell_health(now);
                 if let Some(event) = self.announcement.take() {

@@ -28,6 +28,7 @@ impl Engine {
             Ok(Some(index)) => index,
             Ok(None) => {
                 self.slot = Some(kind.slot_at(now.wall));
+                self.health.own_identifier = None;
                 return self.fall_silent(now);
             }
             Err(reason) => return self.cannot_advertise(now, reason),

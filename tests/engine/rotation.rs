@@ -26,6 +26,27 @@ fn bluezone_identifiers_change_with_their_slots_and_never_repeat() {
 }
 
 #[test]
+fn the_health_says_how_long_the_own_identifier_is_on_the_air() {
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    let own = |since, until| {
+        Some(OwnIdentifier {
+            protocol: ProtocolKind::Bluezone,
+            since: START.saturating_add(s(since)),
+            until: START.saturating_add(s(until)),
+        })
+    };
+    assert_eq!(rig.engine.health().own_identifier, own(0, 900));
+    rig.pass(s(899));
+    assert_eq!(rig.engine.health().own_identifier, own(0, 900));
+    rig.pass(s(1));
+    // The next one counts from when it is on the air indeed.
+    assert_eq!(rig.engine.health().own_identifier, own(0, 900));
+    let now = rig.clock.now();
+    rig.engine.advertise_result(now, Ok(Advertised::default()));
+    assert_eq!(rig.engine.health().own_identifier, own(900, 1_800));
+}
+
+#[test]
 fn gaen_identifiers_live_for_10_to_20_minutes_at_random_and_never_repeat() {
     let (mut rig, first) = Rig::started(Config::new(Protocol::gaen()));
     let mut all = frames(&first);
@@ -91,6 +112,7 @@ fn a_released_key_is_never_advertised_again() {
                 .any(|action| matches!(action, Action::StopAdvertising))
         );
         assert!(frames(&silent).is_empty());
+        assert_eq!(rig.engine.health().own_identifier, None);
         let after = frames(&rig.pass(s(86_400)));
 
         let [key] = &published[..] else {
