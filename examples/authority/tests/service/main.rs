@@ -7,6 +7,8 @@
     missing_docs
 )]
 
+#[path = "../../../../tests/browser/mod.rs"]
+mod browser;
 mod declarations;
 #[allow(dead_code)]
 mod device;
