@@ -73,6 +73,8 @@ mod crypto;
 pub mod engine;
 pub mod entropy;
 pub mod exposure;
+#[cfg(feature = "field")]
+pub mod field;
 pub mod log;
 pub mod place;
 pub mod protocol;

@@ -24,6 +24,8 @@ mod chunks;
 mod contact;
 #[path = "seeds/declarations.rs"]
 mod declarations;
+#[path = "seeds/field.rs"]
+mod field;
 #[path = "seeds/matching.rs"]
 mod matching;
 #[path = "seeds/places.rs"]
@@ -50,6 +52,7 @@ fn main() -> Result<(), Failure> {
         ("contact_evidence", contact::evidence()?),
         ("report_message", report::messages()?),
         ("health_json", declarations::declarations()?),
+        ("herald_csv", field::files()?),
     ];
     for (target, seeds) in seeds {
         let folder = to.join(target);

@@ -35,6 +35,8 @@ pub use gatt::{GattReader, GattRequest};
 // For the benches and tests that measure it; no part of what the crate promises.
 #[doc(hidden)]
 pub use join::{Join, Joined, Pieces};
+#[cfg(feature = "field")]
+pub(crate) use queue::FrameCopy;
 pub use queue::{AdapterState, Peer, RadioEvent, RadioEvents, RadioSink};
 pub use report::{Advertised, Caveat, ScanMode};
 #[cfg(feature = "ble")]

@@ -49,6 +49,12 @@ impl Peer {
         Self(bytes)
     }
 
+    /// All there is, for a field test to hash.
+    #[cfg(feature = "field")]
+    pub(crate) fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// Its address, if it was made from one.
     #[cfg(all(feature = "ble", target_os = "linux"))]
     pub(super) fn address(self) -> [u8; 6] {
@@ -92,7 +98,13 @@ pub struct RadioSink {
     notices: mpsc::UnboundedSender<Notice>,
     clock: Arc<dyn Clock>,
     lost: Arc<Lost>,
+    #[cfg(feature = "field")]
+    copy: Option<FrameCopy>,
 }
+
+/// Who is shown each frame beside the listener.
+#[cfg(feature = "field")]
+pub(crate) type FrameCopy = Arc<dyn Fn(&RadioEvent) + Send + Sync>;
 
 /// Frames lost since they were last taken.
 #[derive(Debug, Default)]
@@ -131,6 +143,8 @@ impl RadioSink {
             notices: notice_sender,
             clock,
             lost: Arc::clone(&lost),
+            #[cfg(feature = "field")]
+            copy: None,
         };
         let events = RadioEvents {
             frames,
@@ -166,7 +180,18 @@ impl RadioSink {
         });
     }
 
+    /// The same, and `copy` is shown every frame put here, those too that do not fit.
+    #[cfg(feature = "field")]
+    pub(crate) fn copied(self, copy: FrameCopy) -> Self {
+        let copy = Some(copy);
+        Self { copy, ..self }
+    }
+
     fn put(&self, heard: RadioEvent) {
+        #[cfg(feature = "field")]
+        if let Some(copy) = &self.copy {
+            copy(&heard);
+        }
         if self.frames.try_send(heard).is_err() {
             self.lost.dropped.fetch_add(1, Ordering::Relaxed);
         }
