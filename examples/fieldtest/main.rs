@@ -8,6 +8,7 @@ mod support;
 mod calibrate;
 #[path = "../trace/ending.rs"]
 mod ending;
+mod linkability;
 mod machine;
 mod page;
 mod report;
@@ -22,12 +23,14 @@ use clap::{Parser, Subcommand};
 #[command(
     about = "Test in the field how well devices hear one another",
     after_help = "Examples, to be typed in the checkout:\n\n  \
-        cargo run --release --features field --example fieldtest -- run --radio virtual --out rehearsal\n      \
+        cargo run --release --example fieldtest -- run --radio virtual --out rehearsal\n      \
         three devices on the virtual air, half an hour in half a minute\n  \
-        cargo run --release --features field --example fieldtest -- report rehearsal --html rehearsal.html\n      \
+        cargo run --release --example fieldtest -- report rehearsal --html rehearsal.html\n      \
         who heard whom, in how many windows of half a minute, with what pauses\n  \
-        cargo run --release --features field --example fieldtest -- run --out field/anna --name anna --minutes 30\n      \
-        on this machine's Bluetooth; on the others too, with the same field/test.key\n\n\
+        cargo run --release --example fieldtest -- run --out field/anna --name anna --minutes 30\n      \
+        on this machine's Bluetooth; on the others too, with the same field/test.key\n  \
+        cargo run --release --example fieldtest -- linkability tests/vectors/captures/two-tracers.btsnoop\n      \
+        what an observer could link in a capture: here, nothing\n\n\
         docs/field-test.md is the plan of a test: distances, poses, durations, and how to read the report."
 )]
 struct Args {
@@ -43,6 +46,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Make a model's row for the calibration table from a run at known distances
     Calibrate(calibrate::CalibrateArgs),
+    /// Say what an observer could link in captures of Bluetooth, and for how long
+    Linkability(linkability::LinkabilityArgs),
 }
 
 fn main() -> ExitCode {
@@ -50,5 +55,6 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
+        Command::Linkability(args) => linkability::run(&args),
     })
 }

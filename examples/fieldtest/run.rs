@@ -168,7 +168,7 @@ async fn take_part(args: &RunArgs) -> Result<(), Error> {
         say!("{told}");
     }
     say!(
-        "report: cargo run --release --features field --example fieldtest -- report {}",
+        "report: cargo run --release --example fieldtest -- report {}",
         match args.radio {
             RadioChoice::Virtual => args.out.display().to_string(),
             RadioChoice::System => "DIR…, with the folders of all devices".to_owned(),

@@ -18,6 +18,8 @@ use truyvet::time::{IntervalNumber, Timestamp, UtcDay};
 use truyvet::{Advertisement, Protocol, Secret};
 use truyvet_fuzz::{ABSENT, FILES, FileInput, PLAIN, SEALED, SegmentInput, joined};
 
+#[path = "seeds/captures.rs"]
+mod captures;
 #[path = "seeds/chunks.rs"]
 mod chunks;
 #[path = "seeds/contact.rs"]
@@ -52,6 +54,7 @@ fn main() -> Result<(), Failure> {
         ("contact_evidence", contact::evidence()?),
         ("report_message", report::messages()?),
         ("health_json", declarations::declarations()?),
+        ("capture", captures::captures()?),
         ("herald_csv", field::files()?),
     ];
     for (target, seeds) in seeds {

@@ -1,6 +1,7 @@
 //! How address and identifier change, read from what went to the controller.
 
 use std::collections::HashMap;
+use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,15 +12,17 @@ use dbus::message::{MatchRule, SignalArgs};
 use dbus::{Message, Path};
 use dbus_crossroads::Crossroads;
 use truyvet::Protocol;
-use truyvet::time::{SimulatedClock, Timestamp};
+use truyvet::field::capture::Capture;
+use truyvet::field::linkability::{Checker, Config, Verdict};
+use truyvet::time::{Clock, SimulatedClock, Timestamp};
 
-use super::bed::{DEADLINE, Traced, on_bed, until};
+use super::bed::{DEADLINE, Traced, on_bed, setting, until};
 use super::snoop::{Broadcast, Snoop, assert_each_has_its_own};
 
 const ROTATIONS: usize = 20;
 
-/// A GAEN identifier lasts one to two seconds.
-const SPEED: u32 = 600;
+/// A GAEN identifier lasts one to two seconds; TRUYVET_STACK_SPEED gives it more.
+const SPEED: u64 = 600;
 
 /// 2026-11-24T08:00Z.
 const START: Timestamp = Timestamp::from_unix_seconds(1_795_507_200);
@@ -47,12 +50,22 @@ fn spread(mut durations: Vec<Duration>) -> String {
 fn address_and_identifier_change_together() {
     on_bed(async |_| {
         let snoop = Snoop::start().await;
-        let clock = SimulatedClock::new(START, SPEED);
-        let traced = Traced::start(0, Protocol::gaen(), Arc::new(clock)).await;
+        let speed = setting("TRUYVET_STACK_SPEED", SPEED) as u32;
+        let clock = Arc::new(SimulatedClock::new(START, speed));
+        let traced = Traced::start(0, Protocol::gaen(), clock.clone()).await;
+        // Another one, who hears it, and is heard.
+        let other = Traced::start(1, Protocol::gaen(), clock.clone()).await;
+        // The recording is read once there is enough of it: on the bed, that takes its time.
+        let slots = Protocol::gaen().kind().slot_length() * (ROTATIONS as u32 + 1);
+        let end = START.saturating_add(slots);
+        until("the slots pass", async || clock.now().wall >= end).await;
         let enough = async || snoop.broadcasts(0).len() > ROTATIONS;
         until("the tracer rotates", enough).await;
-        traced.tracer.stop().await.unwrap();
-        until("the tracer is silent", async || snoop.is_silent(0)).await;
+        for (adapter, traced) in [(0, traced), (1, other)] {
+            traced.tracer.stop().await.unwrap();
+            let silent = async || snoop.is_silent(adapter);
+            until("the tracer is silent", silent).await;
+        }
         let broadcasts = snoop.broadcasts(0);
         assert_each_has_its_own(&broadcasts);
         let silences = silences(&broadcasts);
@@ -62,7 +75,20 @@ fn address_and_identifier_change_together() {
             silences.len(),
             spread(silences)
         );
+        assert_nothing_is_linkable(&snoop);
     });
+}
+
+/// What the linkability checker makes of all that was recorded.
+fn assert_nothing_is_linkable(snoop: &Snoop) {
+    let mut capture = Capture::open(fs::File::open(snoop.path()).unwrap()).unwrap();
+    let mut checker = Checker::new(Config::default());
+    while let Some(observation) = capture.next_observation().unwrap() {
+        checker.take(&observation);
+    }
+    let report = checker.finish();
+    assert_eq!(report.verdict, Verdict::Clean, "{report:#?}");
+    println!("an observer links nothing: {:?}", report.totals);
 }
 
 /// The other way that BlueZ has, and why the tracer does not take it: the kernel gives the controller
