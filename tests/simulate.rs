@@ -27,9 +27,9 @@ fn simulate(directory: &Path, more: &[&str]) -> Output {
         .args(["--without", "attacks,schedules"])
         .args([
             "--people",
-            "40",
+            "20",
             "--days",
-            "6",
+            "2",
             "--adoption",
             "80",
             "--seed",
@@ -67,11 +67,11 @@ fn the_same_seed_gives_the_same_bytes_and_a_page_that_a_phone_shows() {
         (&outcome["version"], &outcome["seed"]),
         (&1.into(), &3.into())
     );
-    assert_eq!(outcome["worlds"][1]["days"].as_array().unwrap().len(), 6);
+    assert_eq!(outcome["worlds"][1]["days"].as_array().unwrap().len(), 2);
 
     let url = format!("file://{}", home.path().join("one.html").display());
     if let Some(browser) = Browser::start(false) {
-        browser.assert_drawn_everywhere(&url, "simulated-light", 5);
+        browser.assert_drawn_everywhere(&url, "simulated-light", 3);
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn show(outcome: &Outcome) {
             format!(", published {:.2} %", 100.0 * published)
         });
         say!(
-            "{}: continuity {:.2} %{published}; noticed after {:.0} s on average, {:.0} s at most",
+            "{}: continuity {:.2} %{published}; noticed after {:.1} s on average, {:.1} s at most",
             schedule.name,
             100.0 * schedule.continuity,
             schedule.noticed_mean_s,

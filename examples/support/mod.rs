@@ -92,11 +92,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
-/// `1 key`, `2 keys`, `1 entry`, `2 entries`.
+/// `1 key`, `2 keys`, `2 days`, `1 entry`, `2 entries`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     match (number, what.strip_suffix('y')) {
         (1, _) => format!("1 {what}"),
-        (_, Some(stem)) if !what.ends_with("ey") => format!("{number} {stem}ies"),
+        (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
         _ => format!("{number} {what}s"),
     }
 }

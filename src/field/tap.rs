@@ -195,8 +195,10 @@ mod tests {
         let clock = Arc::new(ManualClock::new(Timestamp::from_unix_seconds(
             1_596_844_800,
         )));
-        let mut config = AirConfig::default();
-        config.loss = 0.0;
+        let config = AirConfig {
+            loss: 0.0,
+            ..AirConfig::default()
+        };
         let air = Air::new(config, clock.clone());
         let (here, there) = (air.place(0.0, 0.0), air.place(1.0, 0.0));
         let (mut radio, mut tap) = tap(here.radio(), air.clock());

@@ -17,6 +17,7 @@
 //! ```
 
 mod attacks;
+mod clock;
 mod crowd;
 mod device;
 mod ear;

@@ -99,12 +99,12 @@ pub enum SimError {
 }
 
 impl Scenario {
-    /// A town of two hundred people for four weeks, without the app and with several shares who have it: done in
+    /// A town of a hundred and fifty people for four weeks, without the app and with several shares who have it: done in
     /// about a minute on two cores.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            people: 200,
+            people: 150,
             days: 28,
             adoptions: vec![0.0, 0.1366, 0.4, 0.6, 0.8],
             protocol: ProtocolKind::Bluezone,
@@ -180,9 +180,9 @@ impl Scenario {
         })
     }
 
-    /// All parameters, for people to read.
-    pub(super) fn parameters(&self) -> Vec<Parameter> {
-        let mut all = vec![
+    /// What the caller chooses, and the rule.
+    fn choices(&self) -> Vec<Parameter> {
+        vec![
             parameter(
                 "people",
                 self.population().to_string(),
@@ -229,7 +229,12 @@ impl Scenario {
                 self.model.infected_first.to_string(),
                 "chosen: so that the epidemic does not end by chance",
             ),
-        ];
+        ]
+    }
+
+    /// All parameters, for people to read.
+    pub(super) fn parameters(&self) -> Vec<Parameter> {
+        let mut all = self.choices();
         for (name, assumption) in self.model.assumptions() {
             let value = format!("{} {}", assumption.value, assumption.unit);
             all.push(parameter(name, value.trim().to_owned(), &assumption.source));

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use super::device::{Device, START, refused};
+use super::clock::START;
+use super::device::{Device, refused};
 use super::ear::Slice;
 use super::random::{Stream, purpose};
 use super::scenario::{Scenario, SimError};

@@ -33,6 +33,9 @@ pub(super) fn attacks(out: &mut String, attacks: &[AttackOutcome]) -> fmt::Resul
     write!(out, "</div>")
 }
 
+/// A figure of a device's day, in text.
+type Told = fn(&Cost) -> String;
+
 pub(super) fn cost(out: &mut String, worlds: &[World]) -> fmt::Result {
     let traced = || worlds.iter().filter(|world| world.tracing);
     if traced().next().is_none() {
@@ -46,7 +49,7 @@ pub(super) fn cost(out: &mut String, worlds: &[World]) -> fmt::Result {
         write!(out, "<th>{}</th>", adoption(world))?;
     }
     write!(out, "</tr></thead>")?;
-    let rows: [(&str, fn(&Cost) -> String); 5] = [
+    let rows: [(&str, Told); 5] = [
         ("log", |cost| bytes(cost.log_bytes)),
         ("frames heard", |cost| grouped(cost.frames.round() as u64)),
         ("sightings stored", |cost| {
