@@ -88,6 +88,10 @@ fn schedule(name: &str) -> &'static ScheduleOutcome {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn a_seed_gives_the_same_bytes_whatever_the_threads_and_another_gives_others() {
     let json = |threads: usize, seed: u64| {
         let mut scenario = village(24, 2);
@@ -219,6 +223,10 @@ fn a_scenario_out_of_range_says_what_there_may_be() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn continuity_by_schedule_is_what_was_published_or_says_why_not() {
     let two = schedule("scan 4 s each 2 minutes");
     // Herald's 25.58 %: a window in four, and those that a scan reaches into.
@@ -232,6 +240,10 @@ fn continuity_by_schedule_is_what_was_published_or_says_why_not() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn bluezone_notices_anybody_within_five_minutes() {
     let background = schedule("Bluezone, background");
     assert!((200.0..=300.0).contains(&background.noticed_max_s));
@@ -242,6 +254,10 @@ fn bluezone_notices_anybody_within_five_minutes() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn what_is_replayed_later_or_after_publication_warns_nobody() {
     let replay = attack("replay");
     assert_eq!((replay.achieved, replay.baseline), (0.0, 8.0));
@@ -249,6 +265,10 @@ fn what_is_replayed_later_or_after_publication_warns_nobody() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn a_clock_set_back_warns_nobody() {
     let attack = attack("time travel");
     assert_eq!(attack.achieved, 0.0);
@@ -257,11 +277,19 @@ fn a_clock_set_back_warns_nobody() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn a_flood_leaves_the_minutes_of_true_neighbours() {
     assert!(attack("flood").achieved >= 0.99);
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn a_linker_is_right_no_more_often_than_by_chance() {
     let linker = attack("linker");
     assert_eq!(linker.baseline, 0.5);
@@ -271,9 +299,14 @@ fn a_linker_is_right_no_more_often_than_by_chance() {
 }
 
 #[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "minutes unoptimised: cargo test --release --test sim"
+)]
 fn what_the_library_does_not_hold_against_is_told() {
     for name in [
         "live relay",
+        "time travel, nobody else near",
         "linker, people sit still",
         "linker, clocks a second apart",
         "linker, GAEN",
