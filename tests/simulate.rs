@@ -8,12 +8,19 @@
 )]
 
 mod browser;
+// The example whole. What it calls by the crate's name is given that name here.
+#[allow(dead_code, reason = "its arguments")]
+#[path = "../examples/simulate/main.rs"]
+mod example;
+#[path = "simulate/sample.rs"]
+mod sample;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use browser::Browser;
+use example::{page, support, terminal};
 use serde_json::Value;
 
 /// Runs the example, which `cargo test` builds beside the tests, on a small town.

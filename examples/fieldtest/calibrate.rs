@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use truyvet::exposure::Calibration;
+use truyvet::exposure::{Calibration, CalibrationConfidence};
 use truyvet::field::calibration::{CalibrationRow, FRAMES_MIN, Known, Roles, Step};
 use truyvet::field::evaluation::ContactEvent;
 use truyvet::time::Timestamp;
@@ -65,6 +65,11 @@ impl FromStr for KnownDevice {
             },
             [maker, device, model] => {
                 let listed = Calibration::of(maker, device, model);
+                if listed.confidence != CalibrationConfidence::High {
+                    return Err(format!(
+                        "the calibration table has no {of}: expected a model of it, or CORRECTION,POWER as measured"
+                    ));
+                }
                 Known {
                     rssi_correction_db: listed.rssi_correction_db,
                     tx_power_dbm: listed.tx_power_dbm,

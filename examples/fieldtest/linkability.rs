@@ -101,7 +101,10 @@ fn read(path: &Path, checker: &mut Checker) -> Result<(), CaptureError> {
         checker.take(&observation);
     }
     drop(progress);
-    say!("{}: {}", path.display(), in_numbers(capture.counts()));
+    let counts = capture.counts();
+    let cut = u64::from(capture.cut().is_some());
+    checker.lost(counts.malformed + counts.left_out + cut);
+    say!("{}: {}", path.display(), in_numbers(counts));
     if let Some(cut) = capture.cut() {
         warn(&format!(
             "warning: {}: {cut}; what came before was read",
@@ -136,7 +139,7 @@ fn print(report: &Report, rows: usize) {
     say!(
         "{} under {} in {} min, {}",
         count(totals.identifiers, "identifier"),
-        count(totals.addresses, "address").replace("addresss", "addresses"),
+        count(totals.addresses, "address"),
         totals.seconds / 60,
         count(totals.changes, "change")
     );
@@ -152,7 +155,7 @@ fn print(report: &Report, rows: usize) {
         ),
         (
             totals.left_out,
-            "frames of more devices than are remembered",
+            "records that could not be read, or are of more than is remembered",
         ),
     ];
     for (it, what) in besides.into_iter().filter(|(it, _)| *it > 0) {

@@ -25,7 +25,9 @@ pub(crate) fn state() -> DeviceState {
     let supplies = fs::read_dir("/sys/class/power_supply");
     for supply in supplies.into_iter().flatten().flatten() {
         let tell = |name: &str| line(&supply.path().join(name));
+        // That of a mouse is a battery, too.
         if tell("type").as_deref() == Some("Battery")
+            && tell("scope").as_deref() != Some("Device")
             && let Some(percent) = tell("capacity").and_then(|it| it.parse().ok())
         {
             state.battery_percent = Some(percent);

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use truyvet::field::evaluation::{ContactEvent, Device, Evaluation, Pair, WINDOW};
 use truyvet::time::Timestamp;
 
-use crate::support::count;
+use crate::support::{Escaped, count};
 use crate::tables::label;
 
 const STYLE: &str = "\
@@ -333,22 +333,4 @@ fn short(name: &str, letters: usize) -> String {
         false => name.to_owned(),
     };
     Escaped(&name).to_string()
-}
-
-/// Text that is no markup, whatever is in it.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                '"' => f.write_str("&quot;")?,
-                letter => f.write_char(letter)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -47,9 +47,7 @@ pub(crate) fn show(evaluation: &Evaluation) {
 }
 
 fn device_cells(device: &truyvet::field::evaluation::Device) -> [String; 6] {
-    let lost = device
-        .lost
-        .map(|it| (it.dropped + it.missed + it.unread + it.unwritten).to_string());
+    let lost = device.lost.map(|it| it.total().to_string());
     let missing = || "-".to_owned();
     [
         device.name.clone(),

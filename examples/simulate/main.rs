@@ -1,20 +1,13 @@
 //! A town of simulated people with real tracers, an infection, and attackers: what was so, beside what the library said.
 
 #[path = "../support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-#[path = "../../tests/browser/mod.rs"]
-mod browser;
-mod page;
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod sample;
-mod terminal;
+pub(crate) mod page;
+pub(crate) mod terminal;
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,14 +16,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use truyvet::ProtocolKind;
 use truyvet::sim::{self, Mobility, Outcome, Scenario};
 
-use support::{Error, Progress, create_new, read_text, refuse_if_there, say};
+use support::{Error, Progress, create_new, refuse_if_there, say};
 
 #[derive(Parser)]
 #[command(
     about = "Simulate a town of people with real tracers, an infection and attackers, and draw what comes of it",
     after_help = "Examples, to be typed in the checkout:\n\n  \
         cargo run --release --example simulate\n      \
-        five weeks of a town, without the app and with several shares of its people who have it\n  \
+        four weeks of a town, without the app and with several shares of its people who have it\n  \
         cargo run --release --example simulate -- --quick --force\n      \
         fewer people and days: a look in seconds, over the page that is there\n  \
         cargo run --release --example simulate -- --seed 7 --adoption 30,60,90 --html adoption.html --json adoption.json\n      \
@@ -154,8 +147,13 @@ fn scenario(args: &Args) -> Result<Scenario, Error> {
         ProtocolChoice::Gaen => ProtocolKind::Gaen,
     };
     if let Some(path) = &args.mobility {
-        let trace = Mobility::parse(&read_text(path)?);
-        scenario.mobility = Some(trace.map_err(|e| format!("{}: {e}", path.display()))?);
+        let failed = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let mut csv = String::new();
+        // A byte more than there may be, which is refused as too many.
+        let most = Mobility::BYTES_MAX as u64 + 1;
+        let read = File::open(path).and_then(|file| file.take(most).read_to_string(&mut csv));
+        read.map_err(|e| failed(&e))?;
+        scenario.mobility = Some(Mobility::parse(&csv).map_err(|e| failed(&e))?);
     }
     Ok(scenario)
 }

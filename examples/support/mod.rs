@@ -81,8 +81,22 @@ pub(crate) fn run(result: Result<(), Error>) -> ExitCode {
     }
 }
 
-/// A line beside the output, for a person.
+/// A line beside the output, for a person. What a file has put into it does not steer the terminal.
 pub(crate) fn warn(text: &str) {
+    let steers = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    let text: String = text
+        .chars()
+        .map(|c| {
+            if steers(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect();
     // Nobody is there to be told if this fails.
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -96,6 +110,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
 pub(crate) fn count(number: usize, what: &str) -> String {
     match (number, what.strip_suffix('y')) {
         (1, _) => format!("1 {what}"),
+        _ if what.ends_with('s') => format!("{number} {what}es"),
         (_, Some(stem)) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
         _ => format!("{number} {what}s"),
     }

@@ -218,7 +218,11 @@ impl Participant {
                 "expected at most {OWN_BYTES_MAX} bytes, got more"
             )));
         }
-        let own: Self = serde_json::from_slice(&text).map_err(|e| invalid(e.to_string()))?;
+        // Not in serde's words, which hold the file's.
+        let own: Self = serde_json::from_slice(&text).map_err(|e| {
+            let (line, column) = (e.line(), e.column());
+            invalid(format!("no own.json at line {line}, column {column}"))
+        })?;
         match own.version {
             OWN_VERSION => Ok(own),
             other => Err(invalid(format!(
@@ -230,7 +234,12 @@ impl Participant {
     /// Writes it in place of the one that is there, whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         let beside = path.with_extension("json.new");
-        let mut file = fs::File::create(&beside)?;
+        // What a run that was killed has left there, or somebody else has put there.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::File::create_new(&beside)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         drop(file);

@@ -76,7 +76,13 @@ impl Recorder {
     ///
     /// [`io::ErrorKind::AlreadyExists`] if a run is in it already; any other if it cannot be written.
     pub fn create(folder: &Path, key: TestKey, run: RunStart) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        make_private(folder)?;
+        // What is written at the end would come too late to be refused.
+        for name in ["detection.csv", "statistics.csv", "own.json"] {
+            if folder.join(name).symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+        }
         let new = |name: &str, header: &str| {
             let mut file = BufWriter::new(File::create_new(folder.join(name))?);
             if !header.is_empty() {
@@ -252,7 +258,16 @@ impl Recorder {
     }
 }
 
-/// Writes `detection.csv` and `statistics.csv`.
+/// Makes a folder for its owner alone: what is in it says when strangers were near.
+pub(in crate::field) fn make_private(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Writes `detection.csv` and `statistics.csv`, which are not there yet.
 pub(in crate::field) fn write_summaries(
     folder: &Path,
     own: &Participant,
@@ -266,15 +281,16 @@ pub(in crate::field) fn write_summaries(
         own: own.name.to_string(),
         seen: names.iter().map(|(name, _)| name.clone()).collect(),
     };
-    fs::write(folder.join("detection.csv"), format!("{detection}\n"))?;
+    let write = |name: &str, text: String| {
+        let mut file = File::create_new(folder.join(name))?;
+        file.write_all(text.as_bytes())
+    };
+    write("detection.csv", format!("{detection}\n"))?;
     let lines = names
         .iter()
         .filter_map(|(name, statistics)| statistics.line(name));
     let lines: String = lines.map(|line| line + "\n").collect();
-    fs::write(
-        folder.join("statistics.csv"),
-        format!("{STATISTICS_HEADER}\n{lines}"),
-    )
+    write("statistics.csv", format!("{STATISTICS_HEADER}\n{lines}"))
 }
 
 /// The power in the frame itself.

@@ -84,6 +84,20 @@ pub struct Lost {
     pub unwritten: u64,
 }
 
+impl Lost {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let all = [
+            self.dropped,
+            self.missed,
+            self.malformed,
+            self.unread,
+            self.unwritten,
+        ];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+}
+
 /// The next line of `from` that is one, or how many there were that are none before the end.
 ///
 /// # Errors

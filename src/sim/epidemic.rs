@@ -1,6 +1,7 @@
 //! What is assumed of the infection, as data. A model to compare worlds with, and no medical advice.
 
 use super::random::{Stream, purpose};
+use super::scenario::SimError;
 
 /// A number that a simulation assumes, and where it is from.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +105,7 @@ impl Default for Epidemic {
             transmission: Assumption::new(
                 0.0008,
                 "a minute",
-                "chosen: in the world without tracing one infects two to three others, as in early 2020",
+                "chosen: so that the epidemic of the default town is seen within its weeks",
             ),
             symptomatic: Assumption::share(
                 0.69,
@@ -154,28 +155,27 @@ impl Epidemic {
     }
 
     /// Whether each number is one that a simulation can be run with; else what is wrong.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), SimError> {
+        let wrong = |expected: String, got: String| Err(SimError::Scenario { expected, got });
         let shares = ["transmission", "share", "consent", "compliance"];
         for (name, assumption) in self.assumptions() {
             let is_share = shares.iter().any(|word| name.contains(word));
             let max = if is_share { 1.0 } else { 60.0 };
             if !(0.0..=max).contains(&assumption.value) {
-                return Err(format!(
-                    "expected {name} of 0 to {max}, got {}",
-                    assumption.value
-                ));
+                let got = assumption.value.to_string();
+                return wrong(format!("{name} of 0 to {max}"), got);
             }
         }
         let weights = &self.infectivity.weights;
         let days = i32::try_from(weights.len()).unwrap_or(i32::MAX);
         let is_weight = |weight: &f64| (0.0..=1.0).contains(weight);
         if !(1..=60).contains(&days) || !weights.iter().all(is_weight) {
-            return Err(format!(
-                "expected 1 to 60 weights of infectivity of 0 to 1, got {days}"
-            ));
+            let expected = "1 to 60 weights of infectivity of 0 to 1".to_owned();
+            return wrong(expected, format!("{days}: {weights:?}"));
         }
         if !(-30..=30).contains(&self.infectivity.first_day) {
-            return Err("expected infectivity to begin within 30 days of the onset".to_owned());
+            let expected = "infectivity that begins within 30 days of the onset".to_owned();
+            return wrong(expected, self.infectivity.first_day.to_string());
         }
         Ok(())
     }
@@ -249,8 +249,12 @@ mod tests {
     #[test]
     fn a_share_above_one_is_refused() {
         let mut model = Epidemic::default();
-        assert_eq!(model.check(), Ok(()));
+        assert!(model.check().is_ok());
         model.consent.value = 1.5;
-        assert!(model.check().is_err_and(|why| why.contains("consent")));
+        assert!(
+            model
+                .check()
+                .is_err_and(|why| why.to_string().contains("expected consent of 0 to 1, got"))
+        );
     }
 }

@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 
-/// Bytes of a trace at most. Chosen: two million rows.
-const BYTES_MAX: usize = 64 << 20;
-
 /// Rows at most. Chosen: as many people at as many times as are compared with each other in a minute.
 const ROWS_MAX: usize = 2_000_000;
 
@@ -95,21 +92,24 @@ impl<'a> Names<'a> {
 }
 
 impl Mobility {
+    /// Bytes of a trace at most, 64 MiB. Chosen: two million rows.
+    pub const BYTES_MAX: usize = 64 << 20;
+
     /// Reads a trace.
     ///
     /// # Errors
     ///
     /// [`MobilityError`], with the line.
     pub fn parse(csv: &str) -> Result<Self, MobilityError> {
-        at_most("bytes", BYTES_MAX, csv.len())?;
+        at_most("bytes", Self::BYTES_MAX, csv.len())?;
         let (mut people, mut places) = (Names::default(), Names::default());
-        let mut rows = Vec::new();
+        let (mut rows, mut origin) = (Vec::new(), None);
         for (index, text) in csv.lines().enumerate() {
             let text = text.trim().trim_start_matches('\u{feff}');
             if text.is_empty() || (index == 0 && text.starts_with("time_s")) {
                 continue;
             }
-            rows.push(row(index + 1, text, &mut people, &mut places)?);
+            rows.push(row(index + 1, text, &mut people, &mut places, &mut origin)?);
             at_most("rows", ROWS_MAX, rows.len())?;
             at_most("people", PEOPLE_MAX, people.1.len())?;
             at_most("places", PLACES_MAX, places.1.len())?;
@@ -153,6 +153,7 @@ fn row<'a>(
     text: &'a str,
     people: &mut Names<'a>,
     places: &mut Names<'a>,
+    origin: &mut Option<(f64, f64)>,
 ) -> Result<Row, MobilityError> {
     let fields: Vec<&str> = text.split(',').take(6).map(str::trim).collect();
     let (time, person, x, y, place) = match fields.as_slice() {
@@ -173,11 +174,13 @@ fn row<'a>(
     if place.len() > NAME_BYTES_MAX {
         return Err(wrong(line, "a place's name of at most 64 bytes", place));
     }
+    let (from_x, from_y) = *origin.get_or_insert((x, y));
     Ok(Row {
         at_ms: (seconds * 1_000.0).round() as u64,
         person: people.number(person),
-        x_m: x as f32,
-        y_m: y as f32,
+        // From where the first one was: a country's own coordinates would leave an f32 no centimetres.
+        x_m: (x - from_x) as f32,
+        y_m: (y - from_y) as f32,
         place: (place != AWAY).then(|| places.number(place)),
     })
 }
@@ -221,6 +224,8 @@ mod tests {
             .collect();
         assert_eq!(times, [(0, 0), (0, 10_000), (1, 0), (1, 5_500)]);
         assert_eq!(trace.rows[3].place, None);
+        // From where the first row's person is.
+        assert_eq!((trace.rows[0].x_m, trace.rows[0].y_m), (-1.0, -2.0));
     }
 
     #[test]

@@ -28,7 +28,7 @@ const THREADS_MAX: usize = 64;
 pub struct Scenario {
     /// From which all random numbers come.
     pub seed: u64,
-    /// People, 2..=200,000; with a [`mobility`](Self::mobility), those in it.
+    /// People, 1..=200,000; with a [`mobility`](Self::mobility), those in it.
     pub people: u32,
     /// Days, 1..=180; with a mobility, at most those that it lasts.
     pub days: u32,
@@ -174,10 +174,7 @@ impl Scenario {
         within("millionths of drift", drift, 0.0, 1_000.0)?;
         self.ether.check()?;
         self.town.check()?;
-        self.model.check().map_err(|expected| SimError::Scenario {
-            expected,
-            got: "something else".to_owned(),
-        })
+        self.model.check()
     }
 
     /// What the caller chooses, and the rule.

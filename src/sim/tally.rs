@@ -131,7 +131,9 @@ fn other_of(one: u32, (a, b): (u32, u32)) -> Option<u32> {
 }
 
 fn count_cell(cells: &mut [Cell], contact: &Contact, found: Option<&bool>) {
-    let (metres, minutes) = (contact.mean_m(), contact.together_minutes());
+    // Two who stay in are together for the whole of a day, which the last cell holds too.
+    let day = 1_440_f64.next_down();
+    let (metres, minutes) = (contact.mean_m(), contact.together_minutes().min(day));
     let holds = |cell: &&mut Cell| {
         (cell.from_m..cell.to_m).contains(&metres)
             && (cell.from_minutes..cell.to_minutes).contains(&minutes)

@@ -17,10 +17,6 @@ use crate::exposure::risk::RiskModel;
 use crate::log::RETENTION_DAYS;
 use crate::protocol::{ProtocolKind, PublishedKey};
 
-/// Of a radio that receives and sends, mA: nRF52832 Product Specification v1.1, with its DC/DC converter.
-pub(super) const RECEIVE_MA: f64 = 6.5;
-pub(super) const SEND_MA: f64 = 7.1;
-
 /// Nobody.
 const NONE: u32 = u32::MAX;
 
@@ -317,11 +313,11 @@ impl<'s> Going<'s> {
             self.tally
                 .count(reporter, first..=day, &by_reporter, told_hours);
         }
-        Ok(self.tell(day, &found))
+        Ok(self.tell(&found))
     }
 
     /// Those who are told stay at home, if they comply.
-    fn tell(&mut self, day: u32, found: &[(u32, Vec<Found>)]) -> u32 {
+    fn tell(&mut self, found: &[(u32, Vec<Found>)]) -> u32 {
         let model = &self.scenario.model;
         let mut told = 0;
         for (person, found) in found {
@@ -332,12 +328,8 @@ impl<'s> Going<'s> {
             };
             told += 1;
             let person = u64::from(*person);
-            let mut draw = Stream::of(
-                self.scenario.seed,
-                purpose::COMPLIANCE,
-                person,
-                u64::from(day),
-            );
+            // Who does not comply once never does.
+            let mut draw = Stream::of(self.scenario.seed, purpose::COMPLIANCE, person, 0);
             if draw.uniform() < model.compliance.value {
                 let until = f64::from(latest) + model.quarantine.value + 1.0;
                 life.at_home_until = life.at_home_until.max(until as i32);
@@ -384,7 +376,7 @@ impl<'s> Going<'s> {
         };
         let radio_mah = match self.crowd.devices.is_empty() {
             true => 0.0,
-            false => radio_use(self.scenario).mah_per_day(RECEIVE_MA, SEND_MA),
+            false => radio_use(self.scenario).mah_per_day(RadioUse::RECEIVE_MA, RadioUse::SEND_MA),
         };
         Ok(Cost {
             log_bytes: sum(&|it| it.0) / stored_days / devices.max(1.0),

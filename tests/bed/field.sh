@@ -11,7 +11,10 @@ home=$(mktemp -d)
   --test-key "$home/test.key" > "$home/left.txt" 2>&1 &
 left=$!
 # The key is the first one's to make.
-until [ -s "$home/test.key" ]; do kill -0 $left; sleep 0.1; done
+until [ -s "$home/test.key" ]; do
+  kill -0 $left || { cat "$home/left.txt"; exit 1; }
+  sleep 0.1
+done
 ./fieldtest run --out "$home/right" --adapter hci1 --name right --minutes "$minutes" \
   --test-key "$home/test.key" > "$home/right.txt" 2>&1 || { cat "$home/right.txt"; exit 1; }
 wait $left || { cat "$home/left.txt"; exit 1; }

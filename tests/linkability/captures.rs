@@ -243,6 +243,12 @@ fn a_broadcast_is_read_from_what_was_carried_out() {
     assert_eq!(first.address, Some(Address::from_wire([1; 6], true)));
     assert_eq!(first.data, [1, 2]);
     assert_eq!((second.address, second.ended_us), (first.address, None));
+    // What is on the air at the end was there until the last record, whatever that is of.
+    assert_eq!(second.known_until_us, second.begun_us);
+    let hours = START_US + 3 * 3_600_000_000;
+    let later = btsnoop_record(hours, 3 << 16 | EVENT, &[0x0E, 4, 1, 0x03, 0x10, 0]);
+    let kept = sent(&[&whole[..], &later].concat());
+    assert_eq!(kept[1].known_until_us, hours);
     for cut in 16..whole.len() {
         assert!(sent(&whole[..cut]).len() <= 2);
     }

@@ -10,8 +10,9 @@ use tmux::Pane;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_truyvet-screen");
 
-/// Two minutes and a quarter for the whole story: enough to look at it.
-const STORY: &str = "--screen --radio virtual --speed 20";
+/// Nine minutes for the whole story, and three until the first identifier changes and its row goes: enough to look at it on
+/// a machine that has other work.
+const STORY: &str = "--screen --radio virtual --speed 5";
 
 /// A pane with the story on its screen, and a neighbour in it.
 fn story(name: &str, width: u16, height: u16) -> Option<Pane> {
@@ -199,7 +200,7 @@ fn a_recording_ends_by_itself_with_what_was_heard() {
     let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/../recordings/passer-by.jsonl");
     let (log, key) = (log.path().join("log"), log.path().join("key"));
     pane.runs(&format!(
-        "{PROGRAM} --radio replay --recording {recording} --speed 60 --log {} --key {}",
+        "{PROGRAM} --radio replay --recording {recording} --speed 30 --log {} --key {}",
         log.display(),
         key.display()
     ));

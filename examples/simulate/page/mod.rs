@@ -123,7 +123,7 @@ fn numbers(out: &mut String, without: Option<&World>, traced: Option<&World>) ->
     let found = &traced.detection;
     write!(
         out,
-        "<div class=\"numbers\"><div><b>{} → {}</b>infected without tracing, and if {} use the app</div>\
+        "<div class=\"numbers\"><div><b>{} → {}</b>infected without tracing, and if {} use the app: one draw of chance, another seed gives others</div>\
          <div><b>{} of {}</b>contacts of reported people found there</div>\
          <div><b>{}</b>told though the rule was not met, {} of them never within {} m</div></div>",
         chart::grouped(infected(without).into()),

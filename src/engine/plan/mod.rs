@@ -132,8 +132,10 @@ impl Plan {
         1.0 - missed.first().copied().unwrap_or(1.0)
     }
 
-    /// The same for `points` moments, which part the time `until` evenly; the last is `until` itself.
+    /// The same for `points` moments, at most 10,000, which part the time `until`, at most a day, evenly; the last is
+    /// `until` itself.
     pub fn curve(&self, until: Duration, points: u32) -> Vec<f64> {
+        let (until, points) = (until.min(DutyCycle::LONGEST), points.min(10_000));
         let moments: Vec<_> = (1..=points)
             .map(|point| until.mul_f64(f64::from(point) / f64::from(points)))
             .collect();

@@ -18,8 +18,8 @@ pub struct Target {
 /// controller takes up to a tenth of a second to begin.
 const ON_S: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
-/// Each time off that is tried is longer than the one before by a sixth, and by a second at least. Chosen: no step costs
-/// more than a sixth of the energy.
+/// Each time off that is tried is longer than the one before by a sixth, and by a second at least. Chosen: beyond the
+/// first seconds, no step costs more than a sixth of the energy.
 const STEP: f64 = 7.0 / 6.0;
 
 impl Target {
@@ -94,9 +94,10 @@ impl Target {
 
     fn candidates(self) -> Vec<DutyCycle> {
         let mut found = vec![DutyCycle::CONTINUOUS];
-        // With a longer pause it would be a matter of luck to be on within the time at all.
-        let longest = self.within.as_secs_f64() / self.probability + 1.0;
         for on in ON_S {
+            // With a longer pause it would be a matter of luck to be on within the time at all: as `may_be_met` has it.
+            let on_s = Duration::from_secs(on).as_secs_f64();
+            let longest = (on_s + self.within.as_secs_f64()) / self.probability - on_s + 1.0;
             let mut off = 1.0;
             while off <= longest {
                 let cycle = (Duration::from_secs(on), Duration::from_secs_f64(off));

@@ -97,9 +97,9 @@ impl Hosts {
     }
 
     /// What is on the air as the capture ends.
-    pub(super) fn end(&mut self, ready: &mut VecDeque<Observation>) {
+    pub(super) fn end(&mut self, at_us: u64, ready: &mut VecDeque<Observation>) {
         for (index, adapter) in &mut self.adapters {
-            adapter.host.end();
+            adapter.host.end(at_us);
             adapter.host.drain(*index, ready);
         }
     }

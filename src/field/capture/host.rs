@@ -207,9 +207,12 @@ impl Host {
     }
 
     /// The capture ends: what is on the air stays so.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, at_us: u64) {
         for set in self.sets.values_mut() {
-            self.past.extend(set.on.take());
+            self.past.extend(set.on.take().map(|broadcast| Broadcast {
+                known_until_us: at_us,
+                ..broadcast
+            }));
         }
     }
 
@@ -260,6 +263,7 @@ impl Host {
             scan_response: set.scan_response.clone(),
             begun_us: at_us,
             ended_us: None,
+            known_until_us: at_us,
         });
     }
 
@@ -267,6 +271,7 @@ impl Host {
         let on = self.sets.get_mut(&handle).and_then(|set| set.on.take());
         self.past.extend(on.map(|broadcast| Broadcast {
             ended_us: Some(at_us),
+            known_until_us: at_us,
             ..broadcast
         }));
     }

@@ -75,6 +75,8 @@ pub struct Broadcast {
     pub begun_us: u64,
     /// Until when; `None` if it was on the air as the capture ended.
     pub ended_us: Option<u64>,
+    /// Until when it is known to have been on the air: its end, or the capture's last record.
+    pub known_until_us: u64,
 }
 
 /// What an advertisement says may be done with its sender: the kind of its PDU.
@@ -229,6 +231,8 @@ pub struct Capture<'a> {
     hci: hci::Hosts,
     ready: VecDeque<Observation>,
     counts: Counts,
+    /// Of the latest record.
+    last_us: u64,
     cut: Option<CaptureError>,
     ended: bool,
 }
@@ -270,6 +274,7 @@ impl<'a> Capture<'a> {
             hci: hci::Hosts::default(),
             ready: VecDeque::new(),
             counts: Counts::default(),
+            last_us: 0,
             cut: None,
             ended: false,
         })
@@ -321,6 +326,7 @@ impl<'a> Capture<'a> {
     }
 
     fn take(&mut self, record: &Record) {
+        self.last_us = self.last_us.max(record.at_us);
         let (ready, counts) = (&mut self.ready, &mut self.counts);
         match record.link {
             Link::Air | Link::AirWithHeader | Link::Nordic => {
@@ -332,6 +338,6 @@ impl<'a> Capture<'a> {
 
     fn end(&mut self) {
         self.ended = true;
-        self.hci.end(&mut self.ready);
+        self.hci.end(self.last_us, &mut self.ready);
     }
 }

@@ -42,7 +42,8 @@ impl Detection {
         let mut records = Records::new(from);
         records.advance()?;
         let record = records.record();
-        let mut fields = record.iter().flatten().map(str::to_owned);
+        // A field that is no UTF-8 keeps its place.
+        let mut fields = record.iter().map(|it| it.unwrap_or_default().to_owned());
         let mut next = || fields.next().unwrap_or_default();
         let (model, system, version, own) = (next(), next(), next(), next());
         if own.is_empty() {

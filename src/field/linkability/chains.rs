@@ -171,7 +171,7 @@ fn handovers(pairs: &[Presence], groups: &[Group], end_us: u64) -> Vec<Handover>
                         && other.last_us < group.last_us
                         && other.last_us.saturating_add(silence) >= group.first_us
                         // At the capture's end everybody ends.
-                        && !(overlapping && other.last_us + OVERLAP_MAX_US > end_us)
+                        && !(overlapping && other.last_us.saturating_add(OVERLAP_MAX_US) > end_us)
                 };
                 let begin = group.first_us.saturating_sub(SILENCE_MAX_US);
                 let begin = ends.partition_point(|(end, _)| *end < begin);

@@ -113,6 +113,13 @@ impl Checker {
         self.capture = self.capture.saturating_add(1);
     }
 
+    /// So much of a capture could not be read ([`Counts`](super::capture::Counts)), a cut end among it: nothing is called
+    /// clean then.
+    pub fn lost(&mut self, records: u64) {
+        let totals = &mut self.presences.totals;
+        totals.left_out = totals.left_out.saturating_add(records);
+    }
+
     /// What it comes to.
     pub fn finish(self) -> Report {
         report::report(&self.config, self.presences)

@@ -74,7 +74,7 @@ pub(super) struct Counted {
     pub(super) strangers: u64,
     /// Broadcasts under an address that the capture does not tell.
     pub(super) unaddressed: u64,
-    /// Frames and broadcasts of pairs, and addresses, beyond those that are remembered.
+    /// Frames, broadcasts and values beyond those that are remembered, and what the capture itself has lost.
     pub(super) left_out: u64,
 }
 
@@ -134,8 +134,9 @@ impl Presences {
         }
         let power = heard.tx_power_dbm.map(|it| it.to_le_bytes());
         let power = power.map(|it| Trait::common(Field::TxPower, &it));
-        presence.add(read.traits.iter().copied().chain(power));
-        presence.add(of_sender(heard.address, heard.form));
+        let dropped = presence.add(read.traits.iter().copied().chain(power))
+            + presence.add(of_sender(heard.address, heard.form));
+        self.totals.left_out += dropped;
     }
 
     pub(super) fn sent(&mut self, sent: &Broadcast, source: Source, read: &Read) {
@@ -147,8 +148,7 @@ impl Presences {
             }
             return;
         };
-        // What is on the air at the capture's end was seen at its begin last.
-        let ended_us = sent.ended_us.unwrap_or(self.last_us.max(sent.begun_us));
+        let ended_us = sent.known_until_us.max(sent.begun_us);
         self.seen(sent.begun_us, ended_us);
         let Some(address) = sent.address else {
             self.totals.unaddressed += 1;
@@ -160,11 +160,14 @@ impl Presences {
         presence.first_us = presence.first_us.min(sent.begun_us);
         presence.last_us = presence.last_us.max(ended_us);
         presence.source.get_or_insert(source);
-        if presence.sent_us.len() < SENT_MAX {
-            presence.sent_us.push((sent.begun_us, ended_us));
+        if presence.sent_us.len() >= SENT_MAX {
+            // The first and the last are what overlaps with another.
+            presence.sent_us.pop();
         }
-        presence.add(read.traits.iter().copied());
-        presence.add(of_sender(address, sent.form));
+        presence.sent_us.push((sent.begun_us, ended_us));
+        let dropped =
+            presence.add(read.traits.iter().copied()) + presence.add(of_sender(address, sent.form));
+        self.totals.left_out += dropped;
     }
 
     /// An own broadcast answers scans so.
@@ -232,12 +235,17 @@ impl Presences {
 }
 
 impl Presence {
-    fn add(&mut self, traits: impl IntoIterator<Item = Trait>) {
+    /// Gives how many were too many.
+    fn add(&mut self, traits: impl IntoIterator<Item = Trait>) -> u64 {
+        let mut dropped = 0;
         for it in traits {
             if self.traits.len() < TRAITS_MAX {
                 self.traits.insert(it);
+            } else {
+                dropped += u64::from(!self.traits.contains(&it));
             }
         }
+        dropped
     }
 
     /// Whether the address is its device's for good.

@@ -202,7 +202,7 @@ pub struct Totals {
     pub strangers: u64,
     /// Own broadcasts under an address that the capture does not tell, since it began too late or the controller makes them.
     pub unaddressed: u64,
-    /// Frames of pairs and addresses beyond those that are remembered.
+    /// Frames and values beyond those that are remembered, and records that could not be read.
     pub left_out: u64,
 }
 
@@ -313,7 +313,7 @@ fn left_out_check(totals: &Totals) -> Check {
         name: "all that was captured",
         judged: totals.left_out == 0 && totals.unaddressed == 0,
         note: format!(
-            "{} frames of too many devices left out, {} own broadcasts under an unknown address",
+            "{} records lost or left out, {} own broadcasts under an unknown address",
             totals.left_out, totals.unaddressed
         ),
     }

@@ -9,7 +9,7 @@ use super::members::{Member, hashes, member, names_of, require_one_test};
 use super::{FieldError, FieldTest, open};
 use crate::field::herald::{CONTACTS_HEADER, ContactsReader, Statistics, What};
 use crate::field::participants::{Hash, Participant, ShortName};
-use crate::field::recorder::write_summaries;
+use crate::field::recorder::{make_private, write_summaries};
 
 impl FieldTest {
     /// Writes Herald's files of truyvet's `folders` again into folders of the same names within `to`, with names in place
@@ -55,7 +55,7 @@ fn complete<'a>(
         path: path.clone(),
         source,
     };
-    fs::create_dir_all(into).map_err(failed)?;
+    make_private(into).map_err(failed)?;
     let mut out = BufWriter::new(File::create_new(&path).map_err(failed)?);
     let unread = |source| FieldError::Herald {
         path: from.clone(),

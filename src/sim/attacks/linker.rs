@@ -42,22 +42,37 @@ struct Variant {
     kind: ProtocolKind,
     /// Stand elsewhere each minute, or never.
     walk: bool,
+    /// So long after the minute's begin, ms. At 0 each change of identifier is one of places, too.
+    phase_ms: u32,
     /// Clocks differ by so much, ms (standard deviation).
     clocks_ms: f64,
     rooms: u32,
     days: u64,
 }
 
-const VARIANTS: [Variant; 4] = [
+const VARIANTS: [Variant; 5] = [
     Variant {
         name: "linker",
-        what: "Two people walk about a room; every identifier is heard, with its address, its times and its strengths, and \
-               linked to the likeliest next one (Bluezone: all change at the same time).",
+        what: "Two people whose places are others after each change: every identifier is heard, with its address, its times \
+               and its strengths, and linked to the likeliest next one. Bluezone's all change at the same time, so that nothing \
+               but the address is left to go by.",
         kind: ProtocolKind::Bluezone,
         walk: true,
+        phase_ms: 0,
         clocks_ms: 0.0,
         rooms: ROOMS,
         days: DAYS,
+    },
+    Variant {
+        name: "linker, people walk on",
+        what: "The same while people stand as before for half a minute over each change, and elsewhere then: what is heard \
+               in that half minute may be enough.",
+        kind: ProtocolKind::Bluezone,
+        walk: true,
+        phase_ms: 30_000,
+        clocks_ms: 0.0,
+        rooms: ROOMS_FEW,
+        days: DAYS_FEW,
     },
     Variant {
         name: "linker, people sit still",
@@ -65,6 +80,7 @@ const VARIANTS: [Variant; 4] = [
                strength.",
         kind: ProtocolKind::Bluezone,
         walk: false,
+        phase_ms: 0,
         clocks_ms: 0.0,
         rooms: ROOMS_FEW,
         days: DAYS_FEW,
@@ -74,6 +90,7 @@ const VARIANTS: [Variant; 4] = [
         what: "The same as the first with clocks that differ by a second or so: who changes late each time is the same.",
         kind: ProtocolKind::Bluezone,
         walk: true,
+        phase_ms: 0,
         clocks_ms: 1_000.0,
         rooms: ROOMS_FEW,
         days: DAYS_FEW,
@@ -84,6 +101,7 @@ const VARIANTS: [Variant; 4] = [
                the same.",
         kind: ProtocolKind::Gaen,
         walk: true,
+        phase_ms: 0,
         clocks_ms: 0.0,
         rooms: ROOMS_FEW,
         days: DAYS_FEW,
@@ -254,14 +272,22 @@ fn meetings(scenario: &Scenario, variant: Variant, room: u32, day: u64) -> Vec<M
         let who = u64::from(room) << 32 | u64::from(sender);
         let drawn_of = if variant.walk { day + 1 } else { 0 };
         let mut stream = Stream::of(scenario.seed, purpose::WALK, who, drawn_of);
-        let minute_ms = if variant.walk { 60_000 } else { DAY_MS as u32 };
-        for number in 0..(DAY_MS as u32) / minute_ms {
+        let minute_ms = if variant.walk {
+            60_000
+        } else {
+            DAY_MS as usize
+        };
+        let moves = (variant.phase_ms..DAY_MS as u32).step_by(minute_ms);
+        let mut begins: Vec<u32> = std::iter::once(0).chain(moves).collect();
+        begins.dedup();
+        let ends = begins.iter().skip(1).copied().chain([DAY_MS as u32]);
+        for (from_ms, to_ms) in begins.iter().copied().zip(ends) {
             let metres = stream.between(1.0, 8.0);
             let shadow_db = scenario.ether.shadowing_db * stream.normal();
             let whole = beside(scenario, sender, metres);
             all.push(Meeting {
-                from_ms: number * minute_ms,
-                to_ms: (number + 1) * minute_ms,
+                from_ms,
+                to_ms,
                 mean_dbm: whole.mean_dbm + shadow_db as f32,
                 ..whole
             });
