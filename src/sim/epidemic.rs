@@ -251,10 +251,9 @@ mod tests {
         let mut model = Epidemic::default();
         assert!(model.check().is_ok());
         model.consent.value = 1.5;
-        assert!(
-            model
-                .check()
-                .is_err_and(|why| why.to_string().contains("expected consent of 0 to 1, got"))
-        );
+        assert!(model.check().is_err_and(|why| {
+            why.to_string()
+                .contains("expected consent to report of 0 to 1, got 1.5")
+        }));
     }
 }

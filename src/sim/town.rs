@@ -425,8 +425,9 @@ mod tests {
                 .collect();
             spans
         };
-        assert_eq!(of(0), [(86_000_000, 86_400_000, 1.0)]);
-        assert_eq!(of(1), [(0, 100_000, 1.0), (100_000, 3_600_000, 3.0)]);
+        // Metres from where the first row is.
+        assert_eq!(of(0), [(86_000_000, 86_400_000, 0.0)]);
+        assert_eq!(of(1), [(0, 100_000, 0.0), (100_000, 3_600_000, 2.0)]);
         assert_eq!(movements.kinds(), ["everywhere"]);
     }
 }
