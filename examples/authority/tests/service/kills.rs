@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use truyvet::entropy::{Entropy, SeededEntropy};
@@ -27,8 +27,13 @@ const KILLS: u32 = 200;
 /// Keys of a report here.
 const DAYS: u32 = 4;
 
-/// Longest life of a service. Chosen: a start, and a few dozen requests.
-const LIFE_MS_MAX: u64 = 250;
+/// Longest life of a service, as many times as long as what it may just have time for. Chosen: some lives see it end, on a
+/// slow machine as on a fast one, and most do not.
+const LIVES: u32 = 3;
+
+/// One life of so many is measured by a publication that rolls a day up, the others by a report and an hour's publication.
+/// Chosen: no day ends in a short life, and a long one costs as much as ten.
+const LONG_LIVES_ONE_IN: u64 = 16;
 
 /// How far a report has come.
 enum Stage {
@@ -140,8 +145,13 @@ impl Reader {
 }
 
 /// The service's clock, whose hours ahead outlive its kills.
+#[derive(Default)]
 struct Ahead {
     hours: u32,
+    /// The hours were let go by for a publication that no service has answered yet. The clock stands until one has, or
+    /// kills would take it further than a publisher goes on after.
+    asked: bool,
+    published: u32,
 }
 
 impl Ahead {
@@ -154,11 +164,16 @@ impl Ahead {
     }
 
     fn publish(&mut self, http: &Http, hours: u32) -> Result<(), ureq::Error> {
+        let hours = match self.asked {
+            true => 0,
+            false => hours,
+        };
         // Counted as done before it is: after a kill the clock is never set back.
-        self.hours += hours;
+        (self.hours, self.asked) = (self.hours + hours, true);
         let asked = json!({ "advance_hours": hours });
         let (status, answer) = http.post_json("/v1/publish", &asked)?;
         assert_eq!(status, 200, "{answer}");
+        (self.published, self.asked) = (self.published + 1, false);
         Ok(())
     }
 }
@@ -174,29 +189,51 @@ fn killed_two_hundred_times_nothing_is_lost_and_nothing_published_twice() {
         entropy.fill(&mut bytes).unwrap();
         u64::from_le_bytes(bytes) % below
     };
-    let mut ahead = Ahead { hours: 0 };
+    let mut ahead = Ahead::default();
     let mut owners = Vec::new();
-    let (mut reader, mut to) = (None, None);
-    for kill in 0..KILLS {
+    let (hour, day) = unkilled(folder.path(), &mut owners, &mut ahead);
+    println!("a report and an hour's publication take {hour:?}, with a day's {day:?}");
+    let mut reader = Reader::of(folder.path());
+    let mut to = None;
+    for _ in 0..KILLS {
         let mut service = Process::start(folder.path(), ahead.hours, 0);
         let http = service.http.clone();
-        let life = Duration::from_millis(chance(LIFE_MS_MAX));
-        owners.push(Owner::new(u64::from(kill) + 1));
+        let life_max = LIVES
+            * match chance(LONG_LIVES_ONE_IN) {
+                0 => day,
+                _ => hour,
+            };
+        let life = life_max.mul_f64(chance(1000) as f64 / 1000.0);
+        owners.push(Owner::new(owners.len() as u64 + 1));
         let killer = thread::spawn(move || {
             thread::sleep(life);
             service.kill();
         });
         while live(&http, &mut to, &mut owners, &mut ahead, chance(6)).is_ok() {}
         killer.join().unwrap();
-        let reader = reader.get_or_insert_with(|| Reader::of(folder.path()));
         reader.read_what_is_new(ahead.now());
     }
-    finish(
-        folder.path(),
-        &mut owners,
-        &mut ahead,
-        reader.as_mut().unwrap(),
-    );
+    finish(folder.path(), &mut owners, &mut ahead, &mut reader);
+}
+
+/// A day in which somebody reports every hour: how long a report and the hour's publication take at the least, and at the most,
+/// which is when the day is over and its hours are rolled up.
+fn unkilled(data: &Path, owners: &mut Vec<Owner>, ahead: &mut Ahead) -> (Duration, Duration) {
+    let service = Process::start(data, ahead.hours, 0);
+    let to = service.http.envelope_key().unwrap();
+    let hour = |number| {
+        let begun = Instant::now();
+        let mut owner = Owner::new(number);
+        while !matches!(owner.stage, Stage::Accepted) {
+            owner.step(&service.http, &to, ahead.now()).unwrap();
+        }
+        owners.push(owner);
+        ahead.publish(&service.http, 1).unwrap();
+        begun.elapsed()
+    };
+    let took: Vec<_> = (1..=24).map(hour).collect();
+    assert!(service.terminate().success());
+    (*took.iter().min().unwrap(), *took.iter().max().unwrap())
 }
 
 /// One thing that somebody does; `to` is the authority's key, once it is known.
@@ -238,6 +275,9 @@ fn finish(data: &Path, owners: &mut [Owner], ahead: &mut Ahead, reader: &mut Rea
     // Else the kills came before anything could be lost.
     let share = owners.len() / 2;
     assert!(accepted_before >= share, "{accepted_before} of {share}");
+    let published_before = ahead.published;
+    let share = KILLS / 20;
+    assert!(published_before >= share, "{published_before} of {share}");
     let read = |reader: &Reader| {
         let keys = owners.iter().flat_map(|owner| &owner.keys);
         let cycles = [Cycle::Hourly, Cycle::Daily];
@@ -248,12 +288,13 @@ fn finish(data: &Path, owners: &mut [Owner], ahead: &mut Ahead, reader: &mut Rea
         keys.filter(read).count()
     };
     let read_before = read(reader);
-    for hours in [2, 26] {
+    // What a kill has interrupted is ended first.
+    for hours in [0, 2, 26] {
         ahead.publish(&service.http, hours).unwrap();
         reader.read_what_is_new(ahead.now());
     }
     println!(
-        "{KILLS} kills, {} reports, {accepted_before} of them accepted and {read_before} keys read in between, {} hours",
+        "{KILLS} kills, {} reports, {accepted_before} of them accepted, {published_before} publications and {read_before} keys read in between, {} hours",
         owners.len(),
         ahead.hours
     );
