@@ -5,15 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The example, which `cargo test --features poster` builds beside this.
+/// The example, which `cargo test` builds beside this.
 fn place(home: &Path, arguments: &[&str]) -> Output {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.ancestors().nth(2).unwrap().join("examples/place");
     let built = built.with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(
-        built.exists(),
-        "run `cargo build --example place --features poster` first"
-    );
+    assert!(built.exists(), "run `cargo build --example place` first");
     let mut command = Command::new(built);
     command.current_dir(home).args(arguments).output().unwrap()
 }

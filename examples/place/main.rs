@@ -23,15 +23,15 @@ use support::{Error, LogArgs, now, trusted_keys};
         an authority. Check-ins stand in the encrypted log and are sent to nobody. An authority's list names \
         places only to those who hold their codes, and is compared with the log on the device.",
     after_help = "Examples, to be typed in the checkout, one after the other:\n\n  \
-        cargo run --release --features poster --example place -- poster --name \"Phở Thìn\" --out poster.svg\n      \
+        cargo run --release --example place -- poster --name \"Phở Thìn\" --out poster.svg\n      \
         the owner's poster, and its code's text in poster.txt; the key, place.key, is made\n  \
-        cargo run --release --features poster --example place -- check-in @poster.txt --ago 40\n      \
+        cargo run --release --example place -- check-in @poster.txt --ago 40\n      \
         came 40 minutes ago; the text itself, as a scanner gives it, does as well\n  \
-        cargo run --release --features poster --example place -- check-out --ago 10\n  \
-        cargo run --release --features poster --example place -- visits\n  \
-        cargo run --release --features poster --example place -- publish-list --code @poster.txt --ago 60 --minutes 60 --out places.list\n      \
+        cargo run --release --example place -- check-out --ago 10\n  \
+        cargo run --release --example place -- visits\n  \
+        cargo run --release --example place -- publish-list --code @poster.txt --ago 60 --minutes 60 --out places.list\n      \
         an authority's list: a case was there for an hour until now; its key, authority.key, is made\n  \
-        cargo run --release --features poster --example place -- check places.list --trust authority.pub.pem\n      \
+        cargo run --release --example place -- check places.list --trust authority.pub.pem\n      \
         the list against the log"
 )]
 struct Arguments {

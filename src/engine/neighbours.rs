@@ -1,6 +1,6 @@
 //! Frames become sightings: who is near, since when and how strong.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::{Event, NeighbourId};
@@ -9,8 +9,8 @@ use crate::sighting::{Rssi, RssiSummary, Sighting, Source};
 use crate::time::{Moment, Timestamp};
 
 /// Neighbours held at once. Chosen: more than one radio hears in a stadium, and about a megabyte.
-/// When another appears, the one that waits longest for its next look gives way; what was heard of
-/// it is stored first.
+/// When another appears, the one whose next look is nearest gives way; what was heard of it is stored
+/// first.
 const NEIGHBOURS_MAX: usize = 4_096;
 
 /// A neighbour not heard for so long, beside the pauses of the scan, has left. Chosen: six of BlueZ's
@@ -44,6 +44,8 @@ struct Neighbour {
     appeared: Duration,
     last_heard: Duration,
     open: Option<OpenSighting>,
+    /// Where it stands among the looks.
+    look_at: Duration,
 }
 
 #[derive(Debug)]
@@ -96,14 +98,15 @@ impl RssiSum {
     }
 }
 
+type Looks = BTreeMap<(Duration, NeighbourId), Key>;
+
 /// All neighbours of the moment.
 #[derive(Debug)]
 pub(super) struct Neighbours {
     pub(super) gone_after: Duration,
     known: HashMap<Key, Neighbour>,
-    /// When each neighbour is looked at next, exactly one entry a neighbour, in order: every entry
-    /// is made [`SPAN_MAX`] after its moment.
-    looks: VecDeque<(Duration, Key)>,
+    /// When each neighbour is looked at next, exactly one entry a neighbour.
+    looks: Looks,
     next_number: u64,
     /// Neighbours that gave way to others.
     pub(super) evicted: u64,
@@ -121,7 +124,7 @@ impl Neighbours {
         Self {
             gone_after,
             known: HashMap::new(),
-            looks: VecDeque::new(),
+            looks: BTreeMap::new(),
             next_number: 0,
             evicted: 0,
         }
@@ -139,7 +142,13 @@ impl Neighbours {
         };
         // The key is hashed once for each frame of a neighbour that is known.
         if let Some(neighbour) = self.known.get_mut(&key) {
+            let opened = neighbour.opened();
             neighbour.hear(now, frame, key, out);
+            // Most frames go into the sighting that is open.
+            if neighbour.opened() != opened {
+                self.looks.remove(&(neighbour.look_at, neighbour.number));
+                neighbour.enter(key, self.gone_after, &mut self.looks);
+            }
             return;
         }
         self.make_room(out);
@@ -148,37 +157,38 @@ impl Neighbours {
 
     /// Closes sightings that are full and lets go of neighbours that have left.
     pub(super) fn look(&mut self, now: Duration, out: &mut Outcome) {
-        while self.looks.front().is_some_and(|(due, _)| *due <= now) {
-            let Some((_, key)) = self.looks.pop_front() else {
+        while let Some(look) = self.looks.first_entry() {
+            if look.key().0 > now {
                 return;
-            };
+            }
+            let key = look.remove();
             let Some(neighbour) = self.known.get_mut(&key) else {
                 continue;
             };
-            let gone = now.saturating_sub(neighbour.last_heard) >= self.gone_after;
-            if gone || neighbour.is_due(now) {
-                neighbour.close(key, out);
-            }
-            if gone {
+            let absent = neighbour.open.is_none();
+            neighbour.close(key, out);
+            if absent && now.saturating_sub(neighbour.last_heard) >= self.gone_after {
                 out.events.push(neighbour.left());
                 self.known.remove(&key);
             } else {
-                self.looks.push_back((now.saturating_add(SPAN_MAX), key));
+                neighbour.enter(key, self.gone_after, &mut self.looks);
             }
         }
     }
 
     /// Closes every open sighting, in the order of their looks; the neighbours stay.
     pub(super) fn close_all(&mut self, out: &mut Outcome) {
-        for (_, key) in &self.looks {
-            if let Some(neighbour) = self.known.get_mut(key) {
-                neighbour.close(*key, out);
+        for (_, key) in std::mem::take(&mut self.looks) {
+            if let Some(neighbour) = self.known.get_mut(&key) {
+                neighbour.close(key, out);
+                neighbour.enter(key, self.gone_after, &mut self.looks);
             }
         }
     }
 
     pub(super) fn next_look(&self) -> Option<Duration> {
-        self.looks.front().map(|(due, _)| *due)
+        let ((due, _), _) = self.looks.first_key_value()?;
+        Some(*due)
     }
 
     fn appear(&mut self, now: Moment, key: Key, frame: &Frame, out: &mut Outcome) {
@@ -189,11 +199,11 @@ impl Neighbours {
             appeared: now.monotonic,
             last_heard: now.monotonic,
             open: None,
+            look_at: now.monotonic,
         };
         neighbour.hear(now, frame, key, out);
+        neighbour.enter(key, self.gone_after, &mut self.looks);
         self.known.insert(key, neighbour);
-        self.looks
-            .push_back((now.monotonic.saturating_add(SPAN_MAX), key));
         out.events.push(Event::NeighbourAppeared {
             neighbour: number,
             protocol: key.protocol,
@@ -206,7 +216,7 @@ impl Neighbours {
         if self.known.len() < NEIGHBOURS_MAX {
             return;
         }
-        let Some((_, key)) = self.looks.pop_front() else {
+        let Some((_, key)) = self.looks.pop_first() else {
             return;
         };
         if let Some(mut neighbour) = self.known.remove(&key) {
@@ -239,11 +249,17 @@ impl Neighbour {
         }
     }
 
-    /// Whether the open sighting is to be closed by time. One that a frame has only just begun, in place of
-    /// a full one, goes on to the next look.
-    fn is_due(&self, now: Duration) -> bool {
-        let begun = self.open.as_ref().map(|open| open.opened);
-        begun.is_some_and(|begun| now.saturating_sub(begun) >= SPAN_MAX / 2)
+    fn opened(&self) -> Option<Duration> {
+        self.open.as_ref().map(|open| open.opened)
+    }
+
+    /// Puts it among `looks`: when its sighting will be full, or it will have left if it has none.
+    fn enter(&mut self, key: Key, gone_after: Duration, looks: &mut Looks) {
+        self.look_at = match self.opened() {
+            Some(opened) => opened.saturating_add(SPAN_MAX),
+            None => self.last_heard.saturating_add(gone_after),
+        };
+        looks.insert((self.look_at, self.number), key);
     }
 
     fn close(&mut self, key: Key, out: &mut Outcome) {
