@@ -88,6 +88,16 @@ fn schedule(name: &str) -> &'static ScheduleOutcome {
 }
 
 #[test]
+fn a_progress_that_panics_ends_the_run() {
+    let progress = |done: u64, _: u64, _: &str| assert!(done < 60, "no room on the screen");
+    let ran = std::panic::catch_unwind(|| run(&village(6, 1), &progress));
+    let panic = ran.unwrap_err();
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+    assert_eq!(said, Some("no room on the screen"));
+}
+
+#[test]
 #[cfg_attr(
     debug_assertions,
     ignore = "minutes unoptimised: cargo test --release --test sim"

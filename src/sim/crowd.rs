@@ -4,6 +4,7 @@
 //! does first what is due, then hears what all others have sent. Threads have devices of their own, and what is sent
 //! stands in two buffers by turns: one wait a slice is enough, and the outcome does not hang on their number.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Barrier, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 
@@ -85,10 +86,10 @@ impl Crowd {
                     scope.spawn(move || shared.day(number, devices, meetings))
                 })
                 .collect();
-            let results = threads.into_iter().map(|thread| {
-                let ended = thread.join();
-                ended.unwrap_or_else(|_| Err(SimError::Device("a thread has ended".to_owned())))
-            });
+            let results = threads.into_iter().map(|thread| thread.join());
+            // A panic goes on here, once all have ended.
+            let ended = results.collect::<Vec<_>>().into_iter();
+            let results = ended.map(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)));
             results.fold(Ok(()), Result::and)
         })
     }
@@ -108,9 +109,8 @@ impl Crowd {
                 .collect();
             let mut all = Vec::new();
             for thread in threads {
-                let ended = thread.join();
-                let failed = |_| Err(SimError::Device("a thread has ended".to_owned()));
-                all.extend(ended.unwrap_or_else(failed)?);
+                let ended = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+                all.extend(ended?);
             }
             Ok(all)
         })
@@ -118,32 +118,32 @@ impl Crowd {
 }
 
 impl Shared<'_> {
-    /// The day of one thread's devices. Who fails does nothing more, and waits with the others.
+    /// The day of one thread's devices. Who fails or panics does nothing more, and waits with the others: they would wait
+    /// for him for ever.
     fn day(
         &self,
         number: usize,
         devices: &mut [Device],
         meetings: &[Vec<Meeting>],
     ) -> Result<(), SimError> {
-        let mut result = Ok(());
+        let mut result = Ok(Ok(()));
         devices.iter_mut().for_each(Device::begin_day);
         for (turn, slice) in self.slices().enumerate() {
             let Some(buffer) = self.sent.get(turn % 2) else {
                 continue;
             };
-            if result.is_ok() {
-                result = send(buffer, number, devices, slice);
-            }
+            go_on(&mut result, || send(buffer, number, devices, slice));
             self.barrier.wait();
-            if result.is_ok() {
-                result = self.hear(buffer, devices, meetings, slice);
-            }
+            go_on(&mut result, || self.hear(buffer, devices, meetings, slice));
             let passed_ms = slice.to_ms - slice.day_ms;
             if number == 0 && passed_ms.is_multiple_of(3_600_000) {
-                (self.hour)(passed_ms / 3_600_000);
+                go_on(&mut result, || {
+                    (self.hour)(passed_ms / 3_600_000);
+                    Ok(())
+                });
             }
         }
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn slices(&self) -> impl Iterator<Item = Slice> + use<> {
@@ -176,6 +176,17 @@ impl Shared<'_> {
             device.listen(self.scenario, slice, meetings, sent_by)?;
         }
         Ok(())
+    }
+}
+
+/// Does one thing more, if all went well so far.
+fn go_on(
+    result: &mut thread::Result<Result<(), SimError>>,
+    step: impl FnOnce() -> Result<(), SimError>,
+) {
+    if let Ok(Ok(())) = result {
+        // What a panic has left half done is not looked at again.
+        *result = catch_unwind(AssertUnwindSafe(step));
     }
 }
 
