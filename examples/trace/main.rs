@@ -56,7 +56,7 @@ use support::{Error, LogArgs, count, read_text, say, warn};
         cargo run --release --example trace -- --authority http://127.0.0.1:8088\n      \
         a simulated crowd, and a health authority that is really there; before it, in another terminal:\n      \
         cargo run --release -p authority -- --demonstration\n\n\
-        Ctrl-C or SIGTERM ends it in order: what was heard is stored."
+        Ctrl-C, SIGTERM or a closed terminal ends it in order: what was heard is stored."
 )]
 pub(crate) struct Args {
     /// On a live screen in place of lines
