@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-/// Is ready once somebody asks the program to end, by Ctrl-C, by SIGTERM, or by closing the terminal. From this call on
+/// Is ready once somebody asks the program to end, by Ctrl-C, by SIGTERM, or (on Linux) by closing the terminal. From this call on
 /// none of them ends it by itself: make it once, before there is anything to put away.
 #[cfg(unix)]
 pub(crate) fn asked_to_end() -> io::Result<impl Future<Output = ()>> {

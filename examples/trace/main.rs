@@ -1,6 +1,6 @@
 //! The main job: trace contacts, and show live what is heard.
 //!
-//! On the machine's own Bluetooth it runs until Ctrl-C or SIGTERM. On the virtual radio it brings neighbours
+//! On the machine's own Bluetooth it runs until it is told to end. On the virtual radio it brings neighbours
 //! along, runs sped up, has one of them report an infection, and ends with the exposure found.
 
 #[path = "../support/mod.rs"]
@@ -56,7 +56,7 @@ use support::{Error, LogArgs, count, read_text, say, warn};
         cargo run --release --example trace -- --authority http://127.0.0.1:8088\n      \
         a simulated crowd, and a health authority that is really there; before it, in another terminal:\n      \
         cargo run --release -p authority -- --demonstration\n\n\
-        Ctrl-C, SIGTERM or a closed terminal ends it in order: what was heard is stored."
+        Ctrl-C, SIGTERM or, on Linux, a closed terminal ends it in order: what was heard is stored."
 )]
 pub(crate) struct Args {
     /// On a live screen in place of lines

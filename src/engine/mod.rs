@@ -250,7 +250,8 @@ impl Engine {
             return;
         }
         let pause = schedule.scan.pause_max();
-        self.neighbours.gone_after = GONE_AFTER.saturating_add(pause);
+        let gone_after = GONE_AFTER.saturating_add(pause);
+        self.neighbours.set_gone_after(gone_after);
         if !self.running {
             self.scan = Switch::new(schedule.scan);
             self.advertise = Switch::new(schedule.advertise);

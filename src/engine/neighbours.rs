@@ -9,11 +9,11 @@ use crate::sighting::{Rssi, RssiSummary, Sighting, Source};
 use crate::time::{Moment, Timestamp};
 
 /// Neighbours held at once. Chosen: more than one radio hears in a stadium, and about a megabyte.
-/// When another appears, the one whose next look is nearest gives way; what was heard of it is stored
-/// first.
+/// When another appears, the one that has been silent for longest gives way, else the one whose sighting is
+/// full first; what was heard of it is stored before.
 const NEIGHBOURS_MAX: usize = 4_096;
 
-/// A neighbour not heard for so long, beside the pauses of the scan, has left. Chosen: six of BlueZ's
+/// A neighbour not heard for so long, beside the pauses of the scan, has left. Chosen: five of BlueZ's
 /// ten-second repeats may be lost before it is said.
 pub(super) const GONE_AFTER: Duration = Duration::from_secs(60);
 
@@ -44,8 +44,6 @@ struct Neighbour {
     appeared: Duration,
     last_heard: Duration,
     open: Option<OpenSighting>,
-    /// Where it stands among the looks.
-    look_at: Duration,
 }
 
 #[derive(Debug)]
@@ -98,15 +96,18 @@ impl RssiSum {
     }
 }
 
-type Looks = BTreeMap<(Duration, NeighbourId), Key>;
+/// Neighbours in the order in which something is due, one entry each.
+type Due = BTreeMap<(Duration, NeighbourId), Key>;
 
 /// All neighbours of the moment.
 #[derive(Debug)]
 pub(super) struct Neighbours {
-    pub(super) gone_after: Duration,
+    gone_after: Duration,
     known: HashMap<Key, Neighbour>,
-    /// When each neighbour is looked at next, exactly one entry a neighbour.
-    looks: Looks,
+    /// Those that have an open sighting, by when it is full.
+    open: Due,
+    /// The others, by when they will have left.
+    silent: Due,
     next_number: u64,
     /// Neighbours that gave way to others.
     pub(super) evicted: u64,
@@ -124,7 +125,8 @@ impl Neighbours {
         Self {
             gone_after,
             known: HashMap::new(),
-            looks: BTreeMap::new(),
+            open: Due::new(),
+            silent: Due::new(),
             next_number: 0,
             evicted: 0,
         }
@@ -134,20 +136,32 @@ impl Neighbours {
         self.known.len()
     }
 
+    /// From now on a neighbour has left after so long, those that are silent already too.
+    pub(super) fn set_gone_after(&mut self, gone_after: Duration) {
+        self.gone_after = gone_after;
+        for (_, key) in std::mem::take(&mut self.silent) {
+            self.enter(key);
+        }
+    }
+
     pub(super) fn heard(&mut self, now: Moment, frame: &Frame, out: &mut Outcome) {
         let key = Key {
             protocol: frame.protocol,
             id: frame.id,
             metadata: frame.metadata,
         };
-        // The key is hashed once for each frame of a neighbour that is known.
+        // The key is hashed once for each frame that goes into an open sighting, as most do.
         if let Some(neighbour) = self.known.get_mut(&key) {
-            let opened = neighbour.opened();
+            let (was_open, was_due) = (neighbour.open.is_some(), neighbour.due(self.gone_after));
             neighbour.hear(now, frame, key, out);
-            // Most frames go into the sighting that is open.
-            if neighbour.opened() != opened {
-                self.looks.remove(&(neighbour.look_at, neighbour.number));
-                neighbour.enter(key, self.gone_after, &mut self.looks);
+            let due = neighbour.due(self.gone_after);
+            if (true, due) != (was_open, was_due) {
+                let before = match was_open {
+                    true => &mut self.open,
+                    false => &mut self.silent,
+                };
+                before.remove(&(was_due, neighbour.number));
+                self.open.insert((due, neighbour.number), key);
             }
             return;
         }
@@ -157,38 +171,29 @@ impl Neighbours {
 
     /// Closes sightings that are full and lets go of neighbours that have left.
     pub(super) fn look(&mut self, now: Duration, out: &mut Outcome) {
-        while let Some(look) = self.looks.first_entry() {
-            if look.key().0 > now {
-                return;
-            }
-            let key = look.remove();
-            let Some(neighbour) = self.known.get_mut(&key) else {
-                continue;
-            };
-            let absent = neighbour.open.is_none();
-            neighbour.close(key, out);
-            if absent && now.saturating_sub(neighbour.last_heard) >= self.gone_after {
+        while let Some(key) = take_due(&mut self.open, now) {
+            self.close(key, out);
+        }
+        while let Some(key) = take_due(&mut self.silent, now) {
+            if let Some(neighbour) = self.known.remove(&key) {
                 out.events.push(neighbour.left());
-                self.known.remove(&key);
-            } else {
-                neighbour.enter(key, self.gone_after, &mut self.looks);
             }
         }
     }
 
-    /// Closes every open sighting, in the order of their looks; the neighbours stay.
+    /// Closes every open sighting, in the order in which they would be full; the neighbours stay.
     pub(super) fn close_all(&mut self, out: &mut Outcome) {
-        for (_, key) in std::mem::take(&mut self.looks) {
-            if let Some(neighbour) = self.known.get_mut(&key) {
-                neighbour.close(key, out);
-                neighbour.enter(key, self.gone_after, &mut self.looks);
-            }
+        for (_, key) in std::mem::take(&mut self.open) {
+            self.close(key, out);
         }
     }
 
     pub(super) fn next_look(&self) -> Option<Duration> {
-        let ((due, _), _) = self.looks.first_key_value()?;
-        Some(*due)
+        let first = |due: &Due| due.first_key_value().map(|((at, _), _)| *at);
+        [&self.open, &self.silent]
+            .into_iter()
+            .filter_map(first)
+            .min()
     }
 
     fn appear(&mut self, now: Moment, key: Key, frame: &Frame, out: &mut Outcome) {
@@ -199,11 +204,10 @@ impl Neighbours {
             appeared: now.monotonic,
             last_heard: now.monotonic,
             open: None,
-            look_at: now.monotonic,
         };
         neighbour.hear(now, frame, key, out);
-        neighbour.enter(key, self.gone_after, &mut self.looks);
         self.known.insert(key, neighbour);
+        self.enter(key);
         out.events.push(Event::NeighbourAppeared {
             neighbour: number,
             protocol: key.protocol,
@@ -212,11 +216,32 @@ impl Neighbours {
         });
     }
 
+    /// Closes the sighting of a neighbour that is among neither.
+    fn close(&mut self, key: Key, out: &mut Outcome) {
+        if let Some(neighbour) = self.known.get_mut(&key) {
+            neighbour.close(key, out);
+            self.enter(key);
+        }
+    }
+
+    /// Puts a neighbour among those of its kind.
+    fn enter(&mut self, key: Key) {
+        let Some(neighbour) = self.known.get(&key) else {
+            return;
+        };
+        let due = (neighbour.due(self.gone_after), neighbour.number);
+        match neighbour.open {
+            Some(_) => self.open.insert(due, key),
+            None => self.silent.insert(due, key),
+        };
+    }
+
     fn make_room(&mut self, out: &mut Outcome) {
         if self.known.len() < NEIGHBOURS_MAX {
             return;
         }
-        let Some((_, key)) = self.looks.pop_first() else {
+        let silent = self.silent.pop_first();
+        let Some((_, key)) = silent.or_else(|| self.open.pop_first()) else {
             return;
         };
         if let Some(mut neighbour) = self.known.remove(&key) {
@@ -225,6 +250,12 @@ impl Neighbours {
             self.evicted += 1;
         }
     }
+}
+
+/// Takes the first if its time has come.
+fn take_due(due: &mut Due, now: Duration) -> Option<Key> {
+    let first = due.first_entry()?;
+    (first.key().0 <= now).then(|| first.remove())
 }
 
 impl Neighbour {
@@ -249,17 +280,12 @@ impl Neighbour {
         }
     }
 
-    fn opened(&self) -> Option<Duration> {
-        self.open.as_ref().map(|open| open.opened)
-    }
-
-    /// Puts it among `looks`: when its sighting will be full, or it will have left if it has none.
-    fn enter(&mut self, key: Key, gone_after: Duration, looks: &mut Looks) {
-        self.look_at = match self.opened() {
-            Some(opened) => opened.saturating_add(SPAN_MAX),
+    /// When its open sighting is full, or it will have left if it has none.
+    fn due(&self, gone_after: Duration) -> Duration {
+        match &self.open {
+            Some(open) => open.opened.saturating_add(SPAN_MAX),
             None => self.last_heard.saturating_add(gone_after),
-        };
-        looks.insert((self.look_at, self.number), key);
+        }
     }
 
     fn close(&mut self, key: Key, out: &mut Outcome) {
@@ -297,127 +323,4 @@ impl Neighbour {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Timestamp = Timestamp::from_unix_seconds(1_596_844_800);
-
-    fn at(ms: u64) -> Moment {
-        let since = Duration::from_millis(ms);
-        Moment {
-            wall: START.saturating_add(since),
-            monotonic: since,
-        }
-    }
-
-    fn frame(number: u32, dbm: i32) -> Frame {
-        let mut id = [0; 16];
-        id[..4].copy_from_slice(&number.to_le_bytes());
-        Frame {
-            protocol: ProtocolKind::Gaen,
-            id: id.into(),
-            metadata: Some([0; 4]),
-            source: Source::ServiceData,
-            rssi: Rssi::from_dbm(dbm),
-        }
-    }
-
-    #[test]
-    fn four_frames_a_second_make_one_sighting_in_half_a_minute() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        for ms in (0..60_000).step_by(250) {
-            neighbours.look(at(ms).monotonic, &mut out);
-            neighbours.heard(at(ms), &frame(1, -60 - (ms / 250 % 3) as i32), &mut out);
-        }
-        neighbours.close_all(&mut out);
-        assert_eq!(out.sightings.len(), 2);
-        for (index, sighting) in out.sightings.iter().enumerate() {
-            assert_eq!(sighting.first, at(index as u64 * 30_000).wall);
-            assert_eq!(sighting.last, at(index as u64 * 30_000 + 29_750).wall);
-            assert_eq!(sighting.frames, 120);
-            let rssi = sighting.rssi.unwrap();
-            assert_eq!(
-                [rssi.min, rssi.mean, rssi.max].map(Rssi::dbm),
-                [-62, -61, -60]
-            );
-        }
-    }
-
-    #[test]
-    fn no_sighting_is_longer_than_half_a_minute_though_nobody_looks() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        for ms in (0..300_000).step_by(7_000) {
-            neighbours.heard(at(ms), &frame(1, -60), &mut out);
-        }
-        neighbours.close_all(&mut out);
-        assert_eq!(out.sightings.iter().map(|s| s.frames).sum::<u16>(), 43);
-        for sighting in out.sightings {
-            assert!(sighting.last.since(sighting.first) <= SPAN_MAX);
-        }
-    }
-
-    #[test]
-    fn the_mean_rounds_to_the_nearest_dbm() {
-        let mean = |values: &[i32]| {
-            let mut sum = None;
-            for value in values {
-                sum = Some(RssiSum::with(sum, Rssi::from_dbm(*value).unwrap()));
-            }
-            sum.unwrap().summary().unwrap().mean.dbm()
-        };
-        assert_eq!(mean(&[-60]), -60);
-        assert_eq!(mean(&[-60, -61]), -61);
-        assert_eq!(mean(&[-60, -60, -61]), -60);
-        assert_eq!(mean(&[0, 1]), 1);
-        assert_eq!(mean(&[-127, 20]), -54);
-    }
-
-    #[test]
-    fn a_frame_without_strength_counts_as_heard() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        neighbours.heard(at(0), &frame(1, 127), &mut out);
-        neighbours.close_all(&mut out);
-        assert_eq!(out.sightings[0].frames, 1);
-        assert_eq!(out.sightings[0].rssi, None);
-    }
-
-    #[test]
-    fn a_silent_neighbour_leaves() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        neighbours.heard(at(0), &frame(1, -60), &mut out);
-        neighbours.heard(at(20_000), &frame(1, -60), &mut out);
-        for ms in (0..=90_000).step_by(1_000) {
-            neighbours.look(at(ms).monotonic, &mut out);
-        }
-        assert_eq!(neighbours.len(), 0);
-        let left = Event::NeighbourLeft {
-            neighbour: NeighbourId(1),
-            duration: Duration::from_secs(20),
-        };
-        assert_eq!(out.events.last(), Some(&left));
-        assert_eq!(out.sightings.len(), 1);
-    }
-
-    #[test]
-    fn other_metadata_is_another_neighbour() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        neighbours.heard(at(0), &frame(1, -60), &mut out);
-        let mut forged = frame(1, -60);
-        forged.metadata = Some([1; 4]);
-        neighbours.heard(at(1), &forged, &mut out);
-        assert_eq!(neighbours.len(), 2);
-    }
-
-    #[test]
-    fn a_flood_stays_within_bounds_and_loses_nothing() {
-        let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-        for number in 0..20_000 {
-            neighbours.heard(at(u64::from(number)), &frame(number, -60), &mut out);
-            assert!(neighbours.len() <= NEIGHBOURS_MAX);
-            assert_eq!(neighbours.looks.len(), neighbours.len());
-        }
-        neighbours.close_all(&mut out);
-        assert_eq!(out.sightings.len(), 20_000);
-        assert_eq!(neighbours.evicted, 20_000 - NEIGHBOURS_MAX as u64);
-    }
-}
+mod tests;

@@ -127,7 +127,10 @@ impl Shared<'_> {
         meetings: &[Vec<Meeting>],
     ) -> Result<(), SimError> {
         let mut result = Ok(Ok(()));
-        devices.iter_mut().for_each(Device::begin_day);
+        go_on(&mut result, || {
+            devices.iter_mut().for_each(Device::begin_day);
+            Ok(())
+        });
         for (turn, slice) in self.slices().enumerate() {
             let Some(buffer) = self.sent.get(turn % 2) else {
                 continue;
@@ -185,7 +188,7 @@ fn go_on(
     step: impl FnOnce() -> Result<(), SimError>,
 ) {
     if let Ok(Ok(())) = result {
-        // What a panic has left half done is not looked at again.
+        // What comes of a half-done step is dropped with the whole run.
         *result = catch_unwind(AssertUnwindSafe(step));
     }
 }
