@@ -206,7 +206,6 @@ fn killed_two_hundred_times_nothing_is_lost_and_nothing_published_twice() {
                 _ => hour,
             };
         let life = life_max.mul_f64(chance(1000) as f64 / 1000.0);
-        owners.push(Owner::new(HOURS + owners.len() as u64 + 1));
         let killer = thread::spawn(move || {
             thread::sleep(life);
             service.kill();
@@ -238,11 +237,12 @@ fn unkilled(data: &Path, ahead: &mut Ahead) -> (Duration, Duration) {
     (*took.iter().min().unwrap(), *took.iter().max().unwrap())
 }
 
-/// One thing that somebody does; `to` is the authority's key, once it is known.
+/// One thing that somebody does; `to` is the authority's key, once it is known. There is always somebody who reports: days
+/// without are published in no time, and two weeks of them are more than a device may miss.
 fn live(
     http: &Http,
     to: &mut Option<AuthorityPublicKey>,
-    owners: &mut [Owner],
+    owners: &mut Vec<Owner>,
     ahead: &mut Ahead,
     chance: u64,
 ) -> Result<(), ureq::Error> {
@@ -254,11 +254,15 @@ fn live(
         None => *to.insert(http.envelope_key()?),
     };
     let now = ahead.now();
-    let unfinished = |owner: &&mut Owner| !matches!(owner.stage, Stage::Accepted);
-    match owners.iter_mut().find(unfinished) {
-        Some(owner) => owner.step(http, &to, now),
-        None => ahead.publish(http, 1),
+    // They report one after the other.
+    if owners
+        .last()
+        .is_none_or(|owner| matches!(owner.stage, Stage::Accepted))
+    {
+        owners.push(Owner::new(HOURS + owners.len() as u64 + 1));
     }
+    let reporting = owners.last_mut();
+    reporting.map_or(Ok(()), |owner| owner.step(http, &to, now))
 }
 
 /// Everybody ends what he began, a day passes, and each key is read once.
@@ -275,10 +279,12 @@ fn finish(data: &Path, owners: &mut [Owner], ahead: &mut Ahead, reader: &mut Rea
         }
     }
     // Else the kills came before anything could be lost.
-    let share = owners.len() / 2;
-    assert!(accepted_before >= share, "{accepted_before} of {share}");
     let published_before = ahead.published;
-    let share = KILLS / 20;
+    let share = KILLS / 4;
+    assert!(
+        accepted_before >= share as usize,
+        "{accepted_before} of {share}"
+    );
     assert!(published_before >= share, "{published_before} of {share}");
     let read = |reader: &Reader| {
         let keys = owners.iter().flat_map(|owner| &owner.keys);
