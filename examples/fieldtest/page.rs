@@ -296,8 +296,8 @@ fn devices(out: &mut String, devices: &[Device]) -> fmt::Result {
             told(device.cpu_percent.map(|it| format!("{it:.1} %"))),
             told(device.lost.map(|it| {
                 format!(
-                    "{} dropped, {} missed, {} unread, {} unwritten",
-                    it.dropped, it.missed, it.unread, it.unwritten
+                    "{} dropped, {} missed, {} malformed, {} unread, {} unwritten",
+                    it.dropped, it.missed, it.malformed, it.unread, it.unwritten
                 )
             })),
             device.strangers
