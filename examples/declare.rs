@@ -78,7 +78,8 @@ struct Arguments {
     #[arg(long, value_enum, default_value = "en")]
     language: Language,
     /// Seal it to this authority's key, 43 characters
-    #[arg(long, value_name = "KEY", requires = "out")]
+    // One key in 64 begins with a hyphen.
+    #[arg(long, value_name = "KEY", requires = "out", allow_hyphen_values = true)]
     to: Option<AuthorityPublicKey>,
     /// The sealed file, which must not be there yet
     #[arg(short, long, value_name = "FILE", requires = "to")]

@@ -49,7 +49,8 @@ const INNER_BYTES: usize = 5;
 /// What an envelope has beside its payload and padding.
 const OVERHEAD_BYTES: usize = HEADER_BYTES + ENCAPSULATED_BYTES + INNER_BYTES + TAG_BYTES;
 
-/// The public key of an authority: X25519, 32 bytes. Printed and read as base64url without padding.
+/// The public key of an authority: X25519, 32 bytes. Printed and read as base64url without padding, which may begin
+/// with a hyphen: a command line has to take that for a value.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct AuthorityPublicKey([u8; 32]);
 
