@@ -93,10 +93,15 @@ impl Engine {
     }
 
     fn take_frame(&mut self, now: Moment, frame: &Frame) {
-        if self.own_ids.contains(&frame.id) {
-            self.health.counters.own_frames += 1;
-            self.health.own_heard = Some(now.wall);
-            return;
+        let mut out = Outcome::default();
+        // A known neighbour is none of this device's own identifiers, which are looked through for a new one alone.
+        if !self.neighbours.heard_again(now, frame, &mut out) {
+            if self.own_ids.contains(&frame.id) {
+                self.health.counters.own_frames += 1;
+                self.health.own_heard = Some(now.wall);
+                return;
+            }
+            self.neighbours.appear(now, frame, &mut out);
         }
         self.health.counters.frames += 1;
         self.health.last_heard = Some(now.wall);
@@ -104,8 +109,6 @@ impl Engine {
         if self.health.silent_since.take().is_some() {
             self.tell_health(now);
         }
-        let mut out = Outcome::default();
-        self.neighbours.heard(now, frame, &mut out);
         self.take(now, out);
     }
 

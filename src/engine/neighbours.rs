@@ -1,6 +1,7 @@
 //! Frames become sightings: who is near, since when and how strong.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::{Event, NeighbourId};
@@ -21,11 +22,38 @@ const SPAN_MAX: Duration = Duration::from_secs(Sighting::SPAN_MAX_S);
 
 /// What tells one neighbour from another: nothing but its frame, for addresses are not kept. The
 /// metadata is part of it, so that a forger cannot put false metadata on another's sightings.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Key {
     protocol: ProtocolKind,
     id: EphemeralId,
     metadata: Option<[u8; 4]>,
+}
+
+impl Key {
+    fn of(frame: &Frame) -> Self {
+        Self {
+            protocol: frame.protocol,
+            id: frame.id,
+            metadata: frame.metadata,
+        }
+    }
+}
+
+impl Hash for Key {
+    /// In one write, where field by field it takes ten: each frame is looked up.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (len, id) = self.id.into();
+        let metadata = self.metadata.map(u32::from_le_bytes);
+        let rest = u64::from(metadata.unwrap_or_default())
+            | u64::from(len) << 32
+            | u64::from(self.protocol == ProtocolKind::Gaen) << 40
+            | u64::from(metadata.is_some()) << 48;
+        let mut bytes = [0; 24];
+        let (front, back) = bytes.split_at_mut(id.len());
+        front.copy_from_slice(&id);
+        back.copy_from_slice(&rest.to_le_bytes());
+        state.write(&bytes);
+    }
 }
 
 /// A frame that carried an identifier.
@@ -144,29 +172,48 @@ impl Neighbours {
         }
     }
 
-    pub(super) fn heard(&mut self, now: Moment, frame: &Frame, out: &mut Outcome) {
-        let key = Key {
-            protocol: frame.protocol,
-            id: frame.id,
-            metadata: frame.metadata,
-        };
+    /// Whether the frame is of a neighbour that is known; it has been heard then.
+    pub(super) fn heard_again(&mut self, now: Moment, frame: &Frame, out: &mut Outcome) -> bool {
+        let key = Key::of(frame);
         // The key is hashed once for each frame that goes into an open sighting, as most do.
-        if let Some(neighbour) = self.known.get_mut(&key) {
-            let (was_open, was_due) = (neighbour.open.is_some(), neighbour.due(self.gone_after));
-            neighbour.hear(now, frame, key, out);
-            let due = neighbour.due(self.gone_after);
-            if (true, due) != (was_open, was_due) {
-                let before = match was_open {
-                    true => &mut self.open,
-                    false => &mut self.silent,
-                };
-                before.remove(&(was_due, neighbour.number));
-                self.open.insert((due, neighbour.number), key);
-            }
-            return;
+        let Some(neighbour) = self.known.get_mut(&key) else {
+            return false;
+        };
+        let (was_open, was_due) = (neighbour.open.is_some(), neighbour.due(self.gone_after));
+        neighbour.hear(now, frame, key, out);
+        let due = neighbour.due(self.gone_after);
+        if (true, due) != (was_open, was_due) {
+            let before = match was_open {
+                true => &mut self.open,
+                false => &mut self.silent,
+            };
+            before.remove(&(was_due, neighbour.number));
+            self.open.insert((due, neighbour.number), key);
         }
+        true
+    }
+
+    /// A neighbour appears, of which nothing is known.
+    pub(super) fn appear(&mut self, now: Moment, frame: &Frame, out: &mut Outcome) {
         self.make_room(out);
-        self.appear(now, key, frame, out);
+        let key = Key::of(frame);
+        self.next_number += 1;
+        let number = NeighbourId(self.next_number);
+        let mut neighbour = Neighbour {
+            number,
+            appeared: now.monotonic,
+            last_heard: now.monotonic,
+            open: None,
+        };
+        neighbour.hear(now, frame, key, out);
+        self.known.insert(key, neighbour);
+        self.enter(key);
+        out.events.push(Event::NeighbourAppeared {
+            neighbour: number,
+            protocol: key.protocol,
+            id: key.id,
+            rssi: frame.rssi,
+        });
     }
 
     /// Closes sightings that are full and lets go of neighbours that have left.
@@ -194,26 +241,6 @@ impl Neighbours {
             .into_iter()
             .filter_map(first)
             .min()
-    }
-
-    fn appear(&mut self, now: Moment, key: Key, frame: &Frame, out: &mut Outcome) {
-        self.next_number += 1;
-        let number = NeighbourId(self.next_number);
-        let mut neighbour = Neighbour {
-            number,
-            appeared: now.monotonic,
-            last_heard: now.monotonic,
-            open: None,
-        };
-        neighbour.hear(now, frame, key, out);
-        self.known.insert(key, neighbour);
-        self.enter(key);
-        out.events.push(Event::NeighbourAppeared {
-            neighbour: number,
-            protocol: key.protocol,
-            id: key.id,
-            rssi: frame.rssi,
-        });
     }
 
     /// Closes the sighting of a neighbour that is among neither.

@@ -37,8 +37,8 @@ impl Engine {
             return;
         };
         let until = slot.end.min(key.valid_until());
-        match (protocol.frame(key, slot.start), key.identifier(slot.start)) {
-            (Ok(frame), Ok(id)) => {
+        match protocol.advertised(key, slot.start) {
+            Ok((frame, id)) => {
                 self.slot = Some(Slot { end: until, ..slot });
                 self.actions.push_back(Action::Advertise { frame, until });
                 if self.health.advertising.state == State::Stopped {
@@ -52,7 +52,7 @@ impl Engine {
                     self.announcement = Some(Event::Rotated { protocol, until });
                 }
             }
-            (Err(error), _) | (_, Err(error)) => self.cannot_advertise(now, error.to_string()),
+            Err(error) => self.cannot_advertise(now, error.to_string()),
         }
     }
 

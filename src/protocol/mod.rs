@@ -177,15 +177,25 @@ impl Protocol {
     ///
     /// [`FrameError::NotValidAt`] if the key is of another protocol or not valid at `time`.
     pub fn frame(&self, key: &OwnKey, time: Timestamp) -> Result<Advertisement, FrameError> {
+        self.advertised(key, time).map(|(frame, _)| frame)
+    }
+
+    /// The frame, and the identifier in it: late on a day Bluezone's takes 96 hashes, and is computed once for both.
+    pub(crate) fn advertised(
+        &self,
+        key: &OwnKey,
+        time: Timestamp,
+    ) -> Result<(Advertisement, EphemeralId), FrameError> {
         match (self, key.secret()) {
             (Self::Bluezone(profile), own_key::DailySecret::Bluezone(daily_key)) => {
                 key.require_valid(time)?;
                 let id = daily_key.identifier(bluezone::slot_index(time));
-                Ok(profile.frame(&id)?)
+                Ok((profile.frame(&id)?, id.into()))
             }
             (Self::Gaen(config), own_key::DailySecret::Gaen(tek)) => {
-                key.require_valid(time)?;
-                Ok(config.frame(tek, gaen::IntervalNumber::at(time))?)
+                let id = key.identifier(time)?;
+                let frame = config.frame(tek, gaen::IntervalNumber::at(time))?;
+                Ok((frame, id))
             }
             _ => Err(FrameError::NotValidAt { time }),
         }

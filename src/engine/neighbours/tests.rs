@@ -22,12 +22,23 @@ fn frame(number: u32, dbm: i32) -> Frame {
     }
 }
 
+fn hear(neighbours: &mut Neighbours, now: Moment, frame: &Frame, out: &mut Outcome) {
+    if !neighbours.heard_again(now, frame, out) {
+        neighbours.appear(now, frame, out);
+    }
+}
+
 #[test]
 fn four_frames_a_second_make_one_sighting_in_half_a_minute() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
     for ms in (0..60_000).step_by(250) {
         neighbours.look(at(ms).monotonic, &mut out);
-        neighbours.heard(at(ms), &frame(1, -60 - (ms / 250 % 3) as i32), &mut out);
+        hear(
+            &mut neighbours,
+            at(ms),
+            &frame(1, -60 - (ms / 250 % 3) as i32),
+            &mut out,
+        );
     }
     neighbours.close_all(&mut out);
     assert_eq!(out.sightings.len(), 2);
@@ -47,7 +58,7 @@ fn four_frames_a_second_make_one_sighting_in_half_a_minute() {
 fn no_sighting_is_longer_than_half_a_minute_though_nobody_looks() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
     for ms in (0..300_000).step_by(7_000) {
-        neighbours.heard(at(ms), &frame(1, -60), &mut out);
+        hear(&mut neighbours, at(ms), &frame(1, -60), &mut out);
     }
     neighbours.close_all(&mut out);
     assert_eq!(out.sightings.iter().map(|s| s.frames).sum::<u16>(), 43);
@@ -75,7 +86,7 @@ fn the_mean_rounds_to_the_nearest_dbm() {
 #[test]
 fn a_frame_without_strength_counts_as_heard() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-    neighbours.heard(at(0), &frame(1, 127), &mut out);
+    hear(&mut neighbours, at(0), &frame(1, 127), &mut out);
     neighbours.close_all(&mut out);
     assert_eq!(out.sightings[0].frames, 1);
     assert_eq!(out.sightings[0].rssi, None);
@@ -84,8 +95,8 @@ fn a_frame_without_strength_counts_as_heard() {
 #[test]
 fn a_silent_neighbour_leaves() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-    neighbours.heard(at(0), &frame(1, -60), &mut out);
-    neighbours.heard(at(20_000), &frame(1, -60), &mut out);
+    hear(&mut neighbours, at(0), &frame(1, -60), &mut out);
+    hear(&mut neighbours, at(20_000), &frame(1, -60), &mut out);
     for ms in (0..=90_000).step_by(1_000) {
         neighbours.look(at(ms).monotonic, &mut out);
     }
@@ -101,11 +112,11 @@ fn a_silent_neighbour_leaves() {
 #[test]
 fn a_silent_neighbour_gives_way_before_one_that_is_heard() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-    neighbours.heard(at(0), &frame(0, -60), &mut out);
+    hear(&mut neighbours, at(0), &frame(0, -60), &mut out);
     neighbours.look(at(30_000).monotonic, &mut out);
     // It is due later than all of these.
     for number in 1..=NEIGHBOURS_MAX as u32 {
-        neighbours.heard(at(30_001), &frame(number, -60), &mut out);
+        hear(&mut neighbours, at(30_001), &frame(number, -60), &mut out);
     }
     assert_eq!((neighbours.len(), neighbours.evicted), (NEIGHBOURS_MAX, 1));
     let left: Vec<_> = out
@@ -123,7 +134,7 @@ fn a_silent_neighbour_gives_way_before_one_that_is_heard() {
 #[test]
 fn another_time_to_leave_is_that_of_the_silent_too() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER * 6), Outcome::default());
-    neighbours.heard(at(0), &frame(1, -60), &mut out);
+    hear(&mut neighbours, at(0), &frame(1, -60), &mut out);
     neighbours.look(at(30_000).monotonic, &mut out);
     neighbours.set_gone_after(GONE_AFTER);
     assert_eq!(neighbours.next_look(), Some(GONE_AFTER));
@@ -139,10 +150,10 @@ fn another_time_to_leave_is_that_of_the_silent_too() {
 #[test]
 fn other_metadata_is_another_neighbour() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
-    neighbours.heard(at(0), &frame(1, -60), &mut out);
+    hear(&mut neighbours, at(0), &frame(1, -60), &mut out);
     let mut forged = frame(1, -60);
     forged.metadata = Some([1; 4]);
-    neighbours.heard(at(1), &forged, &mut out);
+    hear(&mut neighbours, at(1), &forged, &mut out);
     assert_eq!(neighbours.len(), 2);
 }
 
@@ -150,7 +161,12 @@ fn other_metadata_is_another_neighbour() {
 fn a_flood_stays_within_bounds_and_loses_nothing() {
     let (mut neighbours, mut out) = (Neighbours::new(GONE_AFTER), Outcome::default());
     for number in 0..20_000 {
-        neighbours.heard(at(u64::from(number)), &frame(number, -60), &mut out);
+        hear(
+            &mut neighbours,
+            at(u64::from(number)),
+            &frame(number, -60),
+            &mut out,
+        );
         assert!(neighbours.len() <= NEIGHBOURS_MAX);
         assert_eq!(
             neighbours.open.len() + neighbours.silent.len(),
