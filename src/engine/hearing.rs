@@ -94,7 +94,7 @@ impl Engine {
 
     fn take_frame(&mut self, now: Moment, frame: &Frame) {
         let mut out = Outcome::default();
-        // A known neighbour is none of this device's own identifiers, which are looked through for a new one alone.
+        // No known neighbour has one of this device's own identifiers (`rotate` sees to it): only a new one is compared.
         if !self.neighbours.heard_again(now, frame, &mut out) {
             if self.own_ids.contains(&frame.id) {
                 self.health.counters.own_frames += 1;

@@ -1,5 +1,6 @@
 //! Which identifier is advertised when, and the own keys it comes from.
 
+use super::neighbours::Outcome;
 use super::{Action, Engine, Event, State, chance};
 use crate::protocol::{OwnKey, ProtocolKind, Slot};
 use crate::time::{Moment, Timestamp, UtcDay};
@@ -50,6 +51,10 @@ impl Engine {
                     self.own_ids.drain(..surplus);
                     let protocol = kind;
                     self.announcement = Some(Event::Rotated { protocol, until });
+                    // Its key may be on another device as well, or a clock may have gone back to it.
+                    let mut out = Outcome::default();
+                    self.neighbours.let_go(id, &mut out);
+                    self.take(now, out);
                 }
             }
             Err(error) => self.cannot_advertise(now, error.to_string()),

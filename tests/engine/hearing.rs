@@ -13,6 +13,22 @@ fn the_device_knows_its_own_identifiers_when_they_come_back() {
 }
 
 #[test]
+fn an_identifier_that_becomes_its_own_is_no_neighbours_any_more() {
+    // Another device that has the day's key, and is ahead.
+    let (mut ahead, _) = Rig::started(Config::new(Protocol::bluezone()));
+    let next = frames(&ahead.pass(s(900)))[0].0;
+    let (mut rig, _) = Rig::started(Config::new(Protocol::bluezone()));
+    rig.pass(s(895));
+    rig.engine.heard(rig.clock.now(), &next, None);
+    rig.pass(s(10));
+    assert_eq!(rig.engine.neighbour_count(), 0);
+    rig.engine.heard(rig.clock.now(), &next, None);
+    let counters = rig.engine.health().counters;
+    assert_eq!((counters.frames, counters.own_frames), (1, 1));
+    assert_eq!(counters.sightings, 1);
+}
+
+#[test]
 fn what_is_heard_is_counted_by_what_it_is() {
     let config = Config::new(Protocol::bluezone()).also_listen(Protocol::gaen());
     let (mut rig, first) = Rig::started(config);
