@@ -218,17 +218,17 @@ impl Neighbours {
 
     /// Lets go of all under an identifier that has become this device's own; what was heard of it is stored.
     pub(super) fn let_go(&mut self, id: EphemeralId, out: &mut Outcome) {
-        let all = self.known.iter().filter(|(key, _)| key.id == id);
-        let mut all: Vec<(NeighbourId, Key)> = all.map(|(key, it)| (it.number, *key)).collect();
-        all.sort_unstable_by_key(|(number, _)| *number);
-        for (number, key) in all {
-            if let Some(mut neighbour) = self.known.remove(&key) {
-                let due = (neighbour.due(self.gone_after), number);
-                self.open.remove(&due);
-                self.silent.remove(&due);
-                neighbour.close(key, out);
-                out.events.push(neighbour.left());
-            }
+        let mut all = Vec::new();
+        for due in [&mut self.open, &mut self.silent] {
+            due.retain(|_, key| {
+                if key.id == id {
+                    all.push(*key);
+                }
+                key.id != id
+            });
+        }
+        for key in all {
+            self.leave(key, out);
         }
     }
 
@@ -238,9 +238,7 @@ impl Neighbours {
             self.close(key, out);
         }
         while let Some(key) = take_due(&mut self.silent, now) {
-            if let Some(neighbour) = self.known.remove(&key) {
-                out.events.push(neighbour.left());
-            }
+            self.leave(key, out);
         }
     }
 
@@ -287,10 +285,15 @@ impl Neighbours {
         let Some((_, key)) = silent.or_else(|| self.open.pop_first()) else {
             return;
         };
+        self.leave(key, out);
+        self.evicted += 1;
+    }
+
+    /// Forgets a neighbour that is among neither; what is open of it is closed.
+    fn leave(&mut self, key: Key, out: &mut Outcome) {
         if let Some(mut neighbour) = self.known.remove(&key) {
             neighbour.close(key, out);
             out.events.push(neighbour.left());
-            self.evicted += 1;
         }
     }
 }
